@@ -1,1 +1,38 @@
-//! placeholder
+//! A real mysqld for tests, demo and bench: found, started, loaded, killed, compared.
+//!
+//! Everything here talks to the server through its own stock `mysql` client, never through innoclone's code, so that
+//! a check made with this crate is independent of what it checks. A machine without a server is an error that names
+//! the command which fetches one; no test is ever skipped.
+//!
+//! ```no_run
+//! use innoclone_testkit::{Server, ServerOptions};
+//! # fn main() -> anyhow::Result<()> {
+//! let server = Server::start(ServerOptions::default())?;
+//! server.sql("CREATE TABLE test.t (id INT PRIMARY KEY); INSERT INTO test.t VALUES (1)")?;
+//! assert_eq!(server.query_value("SELECT COUNT(*) FROM test.t")?, "1");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Environment: `INNOCLONE_MYSQL_ROOT` or `MYSQLD` (the server to use), `INNOCLONE_CACHE` (instead of `.cache` of the
+//! checkout), `INNOCLONE_KEEP=1` (keep and print the directories of every server), `INNOCLONE_SERVERS` (how many tests
+//! of this machine may run servers at the same time).
+
+mod client;
+mod install;
+mod keyring;
+mod limiter;
+mod options;
+mod process;
+mod scratch;
+mod server;
+mod template;
+
+pub use client::Client;
+pub use install::Install;
+pub use options::ServerOptions;
+pub use scratch::Scratch;
+pub use server::Server;
+
+/// The result type of this crate: errors are for a developer who reads a failed test.
+pub type Result<T> = anyhow::Result<T>;
