@@ -1,0 +1,343 @@
+//! Packets over a byte stream: a header of three bytes length and one byte sequence number, then
+//! the payload; a payload of 2^24-1 bytes or more continues in the next packet.
+
+use std::io::{ErrorKind, Read, Write};
+
+use crate::Error;
+
+/// Reads and writes packets.
+///
+/// A read that fails with [`Error::Timeout`] can be repeated: what has arrived is kept.
+#[derive(Debug)]
+pub(crate) struct Frames<S> {
+    stream: S,
+    /// Bytes read ahead are `buffer[start..end]`.
+    buffer: Box<[u8]>,
+    start: usize,
+    end: usize,
+    /// The payload of the packet under way is `payload[..filled]`.
+    payload: Vec<u8>,
+    filled: usize,
+    chunk: Chunk,
+    outgoing: Vec<u8>,
+    sequence: u8,
+    check_sequence: bool,
+    max_packet: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Chunk {
+    Header,
+    Payload { left: usize, last: bool },
+}
+
+impl<S> Frames<S> {
+    pub(crate) fn new(stream: S, max_packet: usize) -> Self {
+        Self {
+            stream,
+            buffer: vec![0; READ_AHEAD].into_boxed_slice(),
+            start: 0,
+            end: 0,
+            payload: Vec::new(),
+            filled: 0,
+            chunk: Chunk::Header,
+            outgoing: Vec::new(),
+            sequence: 0,
+            check_sequence: true,
+            max_packet,
+        }
+    }
+
+    pub(crate) fn stream(&self) -> &S {
+        &self.stream
+    }
+
+    pub(crate) fn stream_mut(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
+    pub(crate) fn set_max_packet(&mut self, bytes: usize) {
+        self.max_packet = bytes;
+    }
+
+    /// Begins an exchange: the next packet written is number 0, and the numbers of the answers are
+    /// checked, or not.
+    pub(crate) fn begin(&mut self, check_sequence: bool) {
+        self.sequence = 0;
+        self.check_sequence = check_sequence;
+    }
+
+    /// Puts the packets on another stream, made of the present one, in the middle of an exchange.
+    ///
+    /// Refused when the peer has sent more than was read: those bytes belong to neither stream.
+    pub(crate) fn replace_stream(
+        self,
+        upgrade: impl FnOnce(S) -> Result<S, Error>,
+    ) -> Result<Self, Error> {
+        if self.start != self.end || self.filled != 0 {
+            return Err(Error::protocol("data ahead of the TLS handshake"));
+        }
+        Ok(Self {
+            stream: upgrade(self.stream)?,
+            ..self
+        })
+    }
+}
+
+impl<S: Write> Frames<S> {
+    /// Sends `head` and `body` as the payload of one packet.
+    pub(crate) fn write(&mut self, head: &[u8], body: &[u8]) -> Result<(), Error> {
+        let len = head.len().saturating_add(body.len());
+        if len > self.max_packet {
+            return Err(Error::TooLarge {
+                what: TO_SEND,
+                limit: self.max_packet,
+            });
+        }
+        let mut payload = head.iter().chain(body).copied();
+        let mut left = len;
+        self.outgoing.clear();
+        loop {
+            let chunk = left.min(MAX_CHUNK);
+            let [a, b, c, ..] = (chunk as u32).to_le_bytes();
+            self.outgoing.extend_from_slice(&[a, b, c, self.sequence]);
+            self.outgoing.extend(payload.by_ref().take(chunk));
+            self.sequence = self.sequence.wrapping_add(1);
+            left -= chunk;
+            if chunk < MAX_CHUNK {
+                break;
+            }
+        }
+        let written = self
+            .stream
+            .write_all(&self.outgoing)
+            .and_then(|()| self.stream.flush());
+        written.map_err(|source| Error::io("write packet", source))
+    }
+}
+
+impl<S: Read> Frames<S> {
+    /// Reads the next packet into `packet`, whose memory is reused.
+    pub(crate) fn read(&mut self, packet: &mut Vec<u8>) -> Result<(), Error> {
+        loop {
+            match self.chunk {
+                Chunk::Header => self.read_header()?,
+                Chunk::Payload {
+                    left: 0,
+                    last: false,
+                } => self.chunk = Chunk::Header,
+                Chunk::Payload {
+                    left: 0,
+                    last: true,
+                } => break,
+                Chunk::Payload { left, last } => {
+                    let read = self.read_payload(left)?;
+                    self.chunk = Chunk::Payload {
+                        left: left - read,
+                        last,
+                    };
+                }
+            }
+        }
+        self.chunk = Chunk::Header;
+        self.payload.truncate(self.filled);
+        self.filled = 0;
+        std::mem::swap(packet, &mut self.payload);
+        Ok(())
+    }
+
+    fn read_header(&mut self) -> Result<(), Error> {
+        while self.end - self.start < HEADER {
+            self.fill()?;
+        }
+        let header = self.buffer.get(self.start..self.start + HEADER);
+        let Some(&[a, b, c, sequence]) = header else {
+            return Err(Error::protocol("packet header"));
+        };
+        if self.check_sequence && sequence != self.sequence {
+            let expected = self.sequence;
+            return Err(Error::protocol(format!(
+                "packet number {sequence}, expected {expected}"
+            )));
+        }
+        let len = u32::from_le_bytes([a, b, c, 0]) as usize;
+        if self.filled + len > self.max_packet {
+            return Err(Error::TooLarge {
+                what: "packet received",
+                limit: self.max_packet,
+            });
+        }
+        self.start += HEADER;
+        self.sequence = sequence.wrapping_add(1);
+        self.chunk = Chunk::Payload {
+            left: len,
+            last: len < MAX_CHUNK,
+        };
+        Ok(())
+    }
+
+    /// Moves up to `left` bytes of the present chunk to the payload; returns how many, at least 1.
+    fn read_payload(&mut self, left: usize) -> Result<usize, Error> {
+        if self.start == self.end && left < self.buffer.len() {
+            self.fill()?;
+        }
+        // Memory grows with what has arrived, not with what a header announces.
+        let step = left.min(GROWTH);
+        if self.payload.len() < self.filled + step {
+            self.payload.resize(self.filled + step, 0);
+        }
+        let target = &mut self.payload[self.filled..self.filled + step];
+        let read = if self.start < self.end {
+            let read = step.min(self.end - self.start);
+            target[..read].copy_from_slice(&self.buffer[self.start..self.start + read]);
+            self.start += read;
+            read
+        } else {
+            read_some(&mut self.stream, target)?
+        };
+        self.filled += read;
+        Ok(read)
+    }
+
+    /// Reads ahead, at least one byte. Called with less than a header in the buffer.
+    fn fill(&mut self) -> Result<(), Error> {
+        self.buffer.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
+        self.start = 0;
+        self.end += read_some(&mut self.stream, &mut self.buffer[self.end..])?;
+        Ok(())
+    }
+}
+
+fn read_some(stream: &mut impl Read, target: &mut [u8]) -> Result<usize, Error> {
+    loop {
+        match stream.read(target) {
+            Ok(0) => return Err(Error::Closed),
+            Ok(read) => return Ok(read),
+            Err(source) if source.kind() == ErrorKind::Interrupted => {}
+            Err(source) => return Err(Error::io("read packet", source)),
+        }
+    }
+}
+
+/// What is too large when a packet is refused before anything was sent.
+pub(crate) const TO_SEND: &str = "packet to send";
+
+const HEADER: usize = 4;
+/// Longest payload of one packet; a payload of this length or more is continued.
+const MAX_CHUNK: usize = 0xFF_FFFF;
+const READ_AHEAD: usize = 16 << 10;
+const GROWTH: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    /// Yields its bytes in pieces, with a timeout before each.
+    struct Slow {
+        bytes: Vec<u8>,
+        at: usize,
+        piece: usize,
+        ready: bool,
+    }
+
+    impl Read for Slow {
+        fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
+            self.ready = !self.ready;
+            if !self.ready {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            let len = self.piece.min(target.len()).min(self.bytes.len() - self.at);
+            target[..len].copy_from_slice(&self.bytes[self.at..self.at + len]);
+            self.at += len;
+            Ok(len)
+        }
+    }
+
+    fn packets(payloads: &[Vec<u8>]) -> Vec<u8> {
+        let mut frames = Frames::new(Vec::new(), usize::MAX);
+        for payload in payloads {
+            frames.write(&[], payload).unwrap();
+        }
+        frames.stream
+    }
+
+    #[test]
+    fn packets_of_every_length_survive_a_round_trip() {
+        let lengths = [
+            0,
+            1,
+            READ_AHEAD - 1,
+            READ_AHEAD,
+            3 * GROWTH,
+            MAX_CHUNK,
+            MAX_CHUNK + 5,
+        ];
+        let payloads: Vec<_> = lengths
+            .iter()
+            .map(|len| (0..*len).map(|at| at as u8).collect())
+            .collect();
+        let bytes = packets(&payloads);
+        let mut frames = Frames::new(&bytes[..], usize::MAX);
+        let mut packet = Vec::new();
+        for payload in &payloads {
+            frames.read(&mut packet).unwrap();
+            assert!(packet == *payload, "{} bytes", payload.len());
+        }
+        assert!(matches!(frames.read(&mut packet), Err(Error::Closed)));
+    }
+
+    #[test]
+    fn a_timeout_in_the_middle_of_a_packet_loses_nothing() {
+        for piece in [1, 3, 5, 40_000] {
+            let payloads = [vec![1; 3], vec![2; 50_000], Vec::new(), vec![3; 17]];
+            let slow = Slow {
+                bytes: packets(&payloads),
+                at: 0,
+                piece,
+                ready: true,
+            };
+            let mut frames = Frames::new(slow, usize::MAX);
+            for payload in &payloads {
+                let mut packet = Vec::new();
+                while let Err(error) = frames.read(&mut packet) {
+                    assert!(matches!(error, Error::Timeout { .. }), "{error}");
+                }
+                assert_eq!(packet, *payload);
+            }
+        }
+    }
+
+    #[test]
+    fn a_packet_beyond_the_limit_is_refused_before_its_payload() {
+        let mut frames = Frames::new(&[0xFF, 0xFF, 0xFF, 0][..], 1 << 20);
+        let error = frames.read(&mut Vec::new());
+        assert!(matches!(
+            error,
+            Err(Error::TooLarge {
+                limit: 0x10_0000,
+                ..
+            })
+        ));
+    }
+
+    #[test]
+    fn a_wrong_sequence_number_is_noticed_unless_ignored() {
+        let bytes = [1, 0, 0, 7, 42];
+        let mut packet = Vec::new();
+        let checked = Frames::new(&bytes[..], 100).read(&mut packet);
+        assert!(matches!(checked, Err(Error::Protocol { .. })));
+        let mut frames = Frames::new(&bytes[..], 100);
+        frames.begin(false);
+        frames.read(&mut packet).unwrap();
+        assert_eq!(packet, [42]);
+    }
+
+    #[test]
+    fn an_end_inside_a_packet_is_a_closed_connection() {
+        let mut frames = Frames::new(&[5, 0, 0, 0, 1, 2][..], 100);
+        assert!(matches!(frames.read(&mut Vec::new()), Err(Error::Closed)));
+    }
+}
