@@ -2,8 +2,10 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use crate::catalogue::{Catalogue, CloneId, Ending, Outcome, end_clone};
+use crate::catalogue::Catalogue;
 use crate::cells::signed;
+use crate::clone::{CloneId, Outcome};
+use crate::ending::{Ending, end_clone};
 use crate::error::{Error, Fault, Result};
 use crate::row::HistoryRow;
 use crate::text::{GTID_CHARS, NAME_CHARS, cut, cut_gtid_set};

@@ -11,6 +11,26 @@
 //! ([`Catalogue::reap`]). What the documented columns cannot say (the identity of the backup set,
 //! the process that owns a row, instants in UTC) is kept in the separate table `bookkeeping`.
 //!
+//! ```
+//! use innoclone_catalogue::{Catalogue, CloneType, NewClone, Outcome, StageUpdate, State};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! let catalogue = Catalogue::open(dir.path())?;
+//! let id = catalogue.begin(&NewClone {
+//!     pid: 8,
+//!     clone_type: CloneType::Full,
+//!     source: "LOCAL INSTANCE".to_owned(),
+//!     destination: "/data/backup/full".to_owned(),
+//!     start_lsn: 0,
+//! })?;
+//! catalogue.stage(id, "FILE COPY", &StageUpdate::new(State::InProgress))?;
+//! catalogue.complete(id, &Outcome { end_lsn: 21_083_759, ..Outcome::default() })?;
+//! assert_eq!(catalogue.row(id)?.state, State::Completed);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Time
 //!
 //! MySQL keeps a `timestamp` in UTC and shows it in the time zone of the session. The catalogue
@@ -28,6 +48,8 @@
 
 mod catalogue;
 mod cells;
+mod clone;
+mod ending;
 mod error;
 mod import;
 mod open;
@@ -38,7 +60,8 @@ mod sql;
 mod text;
 mod times;
 
-pub use catalogue::{Catalogue, CloneId, NewClone, Outcome, RunningClone};
+pub use catalogue::Catalogue;
+pub use clone::{CloneId, NewClone, Outcome, RunningClone};
 pub use error::{Error, Result};
 pub use progress::{STAGES, StageUpdate};
 pub use row::{CloneType, HistoryRow, ProgressRow, State, StatusRow, UnknownName};

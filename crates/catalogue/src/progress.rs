@@ -2,8 +2,10 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use crate::catalogue::{Catalogue, CloneId, clone_state};
+use crate::catalogue::Catalogue;
 use crate::cells::{progress_row, saturated, signed};
+use crate::clone::CloneId;
+use crate::ending::clone_state;
 use crate::error::{Error, Fault, Result};
 use crate::row::{ProgressRow, State};
 use crate::{sql, times};

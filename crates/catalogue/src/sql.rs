@@ -10,7 +10,7 @@ pub(crate) const APPLICATION_ID: i64 = 0x496e_436c;
 pub(crate) const SCHEMA_VERSION: i64 = 1;
 
 /// The schema, version 1. `INTEGER PRIMARY KEY AUTOINCREMENT` is the only spelling SQLite takes for
-/// an `int AUTO_INCREMENT` key.
+/// an `int AUTO_INCREMENT` key, so a face that maps declared types takes `INTEGER` for `int`.
 pub(crate) const CREATE_SCHEMA: &str = "
 CREATE TABLE clone_history (
   ID INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,

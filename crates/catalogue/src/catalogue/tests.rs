@@ -3,6 +3,8 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
+use crate::clone::Outcome;
+use crate::row::CloneType;
 
 pub(crate) fn scratch() -> (TempDir, Catalogue) {
     let dir = tempfile::tempdir().unwrap();
@@ -22,10 +24,12 @@ pub(crate) fn full(pid: i64) -> NewClone {
 
 /// Makes a clone look as if its process had been killed.
 pub(crate) fn orphan(catalogue: &Catalogue, dir: &Path, id: CloneId) {
-    drop(guard(&catalogue.locks).remove(&id.0));
+    drop(guard(&catalogue.locks).remove(&id.get()));
     assert!(dir.join(format!("clone-{id}.lock")).exists());
     let dead = "UPDATE bookkeeping SET owner_start = owner_start - 1 WHERE ID = ?1";
-    guard(&catalogue.connection).execute(dead, [id.0]).unwrap();
+    guard(&catalogue.connection)
+        .execute(dead, [id.get()])
+        .unwrap();
 }
 
 fn ended_well() -> Outcome {
@@ -123,7 +127,7 @@ fn a_clone_ends_once() {
     assert!(error.to_string().contains("Failed"), "{error}");
     assert_eq!(
         catalogue
-            .complete(CloneId(9), &ended_well())
+            .complete(CloneId::from(9), &ended_well())
             .unwrap_err()
             .code(),
         "no-such-clone"
@@ -182,7 +186,7 @@ fn a_lock_held_elsewhere_keeps_a_clone_whose_process_cannot_be_seen() {
     let (dir, catalogue) = scratch();
     let id = catalogue.begin(&full(8)).unwrap();
     orphan(&catalogue, dir.path(), id);
-    let lock = RunLock::take(dir.path(), id.0).unwrap();
+    let lock = RunLock::take(dir.path(), id.get()).unwrap();
     assert_eq!(catalogue.reap().unwrap(), []);
     drop(lock);
     assert_eq!(catalogue.reap().unwrap(), [id]);
@@ -295,6 +299,12 @@ fn the_file_answers_a_client_under_both_schema_names() {
         count("SELECT COUNT(*) FROM `performance_schema`.`clone_progress`"),
         35
     );
+    let one = "SELECT COUNT(*) FROM performance_schema.clone_status WHERE STATE = 'COMPLETED'";
+    assert_eq!(
+        count(one),
+        5,
+        "text compares without regard to case in the views too"
+    );
     let columns = |table: &str| {
         let select = face.prepare(&format!("SELECT * FROM {table}")).unwrap();
         select
@@ -354,4 +364,44 @@ fn the_history_survives_reopening() {
         Catalogue::open(dir.path()).unwrap().history().unwrap(),
         before
     );
+}
+
+#[test]
+fn declared_types_are_the_documented_ones() {
+    let (_dir, catalogue) = scratch();
+    let types = |table: &str| {
+        catalogue
+            .read("list types", |connection| {
+                let mut list = connection.prepare("SELECT type FROM pragma_table_info(?1)")?;
+                list.query_map([table], |row| row.get::<_, String>(0))?
+                    .collect()
+            })
+            // SQLite answers its own standard types in upper case, the others as they were written.
+            .map(|types: Vec<String>| types.join(" ").to_lowercase())
+            .unwrap()
+    };
+    let rest = "varchar(512) varchar(512) int varchar(512) varchar(512) bigint varchar(4096) \
+                bigint bigint bigint";
+    let times = "timestamp(3) timestamp(3)";
+    let history = format!("integer int varchar(50) char(16) {times} {rest}");
+    assert_eq!(types("clone_history"), history);
+    assert_eq!(
+        types("clone_status"),
+        format!("integer int char(16) {times} {rest}")
+    );
+    assert_eq!(
+        types("clone_progress"),
+        "int char(32) char(16) timestamp(6) timestamp(6) int bigint bigint bigint int int"
+    );
+}
+
+#[test]
+fn a_clone_outlives_the_handle_that_began_it_while_its_process_lives() {
+    let (dir, catalogue) = scratch();
+    let id = catalogue.begin(&full(8)).unwrap();
+    drop(catalogue);
+    let again = Catalogue::open(dir.path()).unwrap();
+    assert_eq!(again.row(id).unwrap().state, State::InProgress);
+    again.complete(id, &ended_well()).unwrap();
+    assert!(!dir.path().join("clone-1.lock").exists());
 }
