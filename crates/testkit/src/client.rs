@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, bail, ensure};
 
@@ -54,14 +54,14 @@ impl Client {
     /// # Errors
     /// At the first statement that fails, with the server's error text.
     pub fn sql(&self, statements: &str) -> Result<String> {
-        self.run(self.batch(), statements)
+        run(self.batch(), statements)
     }
 
     /// [`Client::sql`] in a schema.
     pub fn sql_in(&self, schema: &str, statements: &str) -> Result<String> {
         let mut command = self.batch();
         command.arg(format!("--database={schema}"));
-        self.run(command, statements)
+        run(command, statements)
     }
 
     /// The rows of a query, values unescaped; NULL is the text `NULL`.
@@ -83,31 +83,38 @@ impl Client {
             _ => bail!("{} rows instead of one value from: {query}", rows.len()),
         }
     }
+}
 
-    fn run(&self, mut command: Command, statements: &str) -> Result<String> {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .context("start mysql")?;
-        let mut stdin = child.stdin.take().context("no pipe to mysql")?;
-        let text = statements.to_owned();
-        // Written from a thread: the client answers while it reads, and both pipes could fill up.
-        let writer = std::thread::spawn(move || {
-            // A client that failed early closes its end; its error text says why.
-            let _ = stdin.write_all(text.as_bytes());
-        });
-        let output = child.wait_with_output().context("run mysql")?;
-        let _ = writer.join();
-        ensure!(
-            output.status.success(),
-            "{}\nin: {}",
-            String::from_utf8_lossy(&output.stderr).trim(),
-            shorten(statements)
-        );
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    }
+/// Runs a client with `statements` as its input and returns its output.
+fn run(command: Command, statements: &str) -> Result<String> {
+    let output = feed(command, statements)?;
+    ensure!(
+        output.status.success(),
+        "{}\nin: {}",
+        String::from_utf8_lossy(&output.stderr).trim(),
+        shorten(statements)
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Runs a program with a text as its standard input and collects what it prints.
+pub(crate) fn feed(mut command: Command, input: &str) -> Result<Output> {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("start the client")?;
+    let mut stdin = child.stdin.take().context("no pipe to the client")?;
+    let text = input.to_owned();
+    // Written from a thread: the client answers while it reads, and both pipes could fill up.
+    let writer = std::thread::spawn(move || {
+        // A client that failed early closes its end; its error text says why.
+        let _ = stdin.write_all(text.as_bytes());
+    });
+    let output = child.wait_with_output().context("run the client")?;
+    let _ = writer.join();
+    Ok(output)
 }
 
 /// `` `name` `` with backticks doubled.

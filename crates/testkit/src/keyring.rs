@@ -5,7 +5,7 @@
 //! that no installation has to be changed, the server is started through links in its own directory, with those two
 //! referring files beside the links. What matters is then in the data directory, where users have it too.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context;
@@ -26,6 +26,11 @@ pub(crate) fn configure(datadir: &Path, folder: &Path) -> Result<()> {
     fs_err::create_dir_all(folder)?;
     let keys = folder.join(DATA_FILE);
     let keys = keys.to_str().context("the scratch path is not UTF-8")?;
+    fs_err::write(
+        datadir.join(MANIFEST),
+        r#"{ "components": "file://component_keyring_file" }"#,
+    )?;
+    let configuration = format!(r#"{{ "path": "{keys}", "read_only": false }}"#);
     fs_err::write(
         datadir.join(MANIFEST),
         r#"{ "components": "file://component_keyring_file" }"#,
@@ -61,7 +66,7 @@ pub(crate) fn mysqld_with_components(install: &Install, root: &Path) -> Result<C
 }
 
 /// A user's own server knows where its plugins are; it has to be asked.
-fn plugin_dir(install: &Install) -> Result<std::path::PathBuf> {
+fn plugin_dir(install: &Install) -> Result<PathBuf> {
     if let Some(folder) = install.plugin_dir() {
         return Ok(folder);
     }

@@ -18,21 +18,31 @@
 //! checkout), `INNOCLONE_KEEP=1` (keep and print the directories of every server), `INNOCLONE_SERVERS` (how many tests
 //! of this machine may run servers at the same time).
 
+pub mod fixtures;
+
+mod binlog;
+mod check;
 mod client;
 mod install;
 mod keyring;
 mod limiter;
+mod load;
 mod options;
 mod process;
+mod random;
 mod scratch;
 mod server;
+mod snapshot;
 mod template;
 
+pub use binlog::replay_binlog;
+pub use check::{check_tables, scan_error_log};
 pub use client::Client;
 pub use install::Install;
 pub use options::ServerOptions;
 pub use scratch::Scratch;
 pub use server::Server;
+pub use snapshot::{Snapshot, Table, assert_same, snapshot};
 
 /// The result type of this crate: errors are for a developer who reads a failed test.
 pub type Result<T> = anyhow::Result<T>;

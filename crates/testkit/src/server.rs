@@ -34,6 +34,10 @@ pub struct Server {
 
 impl Server {
     /// Initialises a new data directory and starts a server on it.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers write the options in place"
+    )]
     pub fn start(options: ServerOptions) -> Result<Self> {
         let install = Install::find()?;
         let place = limiter::place()?;
