@@ -167,7 +167,11 @@ fn clone_of_a_killed_process_fails_at_the_next_start_and_not_before() {
         stat.contains(") Z ")
     });
     assert_eq!(catalogue.row(id).unwrap().state, State::InProgress);
-    drop(Catalogue::open(dir.path()).unwrap());
+    // The other threads of a zombie may hold its lock for a moment longer.
+    wait_until("an opener finds it", || {
+        drop(Catalogue::open(dir.path()).unwrap());
+        catalogue.row(id).unwrap().state == State::Failed
+    });
     let row = catalogue.row(id).unwrap();
     assert_eq!((row.state, row.error_no), (State::Failed, 1317));
     assert!(
