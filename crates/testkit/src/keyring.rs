@@ -31,11 +31,6 @@ pub(crate) fn configure(datadir: &Path, folder: &Path) -> Result<()> {
         r#"{ "components": "file://component_keyring_file" }"#,
     )?;
     let configuration = format!(r#"{{ "path": "{keys}", "read_only": false }}"#);
-    fs_err::write(
-        datadir.join(MANIFEST),
-        r#"{ "components": "file://component_keyring_file" }"#,
-    )?;
-    let configuration = format!(r#"{{ "path": "{keys}", "read_only": false }}"#);
     fs_err::write(datadir.join(CONFIGURATION), configuration)?;
     Ok(())
 }

@@ -18,6 +18,11 @@
 //! checkout), `INNOCLONE_KEEP=1` (keep and print the directories of every server), `INNOCLONE_SERVERS` (how many tests
 //! of this machine may run servers at the same time).
 
+#![allow(
+    clippy::format_push_string,
+    reason = "SQL scripts are put together to be read, not to be fast"
+)]
+
 pub mod fixtures;
 
 mod binlog;
@@ -32,8 +37,10 @@ mod process;
 mod random;
 mod scratch;
 mod server;
+mod session;
 mod snapshot;
 mod template;
+mod workload;
 
 pub use binlog::replay_binlog;
 pub use check::{check_tables, scan_error_log};
@@ -43,6 +50,7 @@ pub use options::ServerOptions;
 pub use scratch::Scratch;
 pub use server::Server;
 pub use snapshot::{Snapshot, Table, assert_same, snapshot};
+pub use workload::{Stats, Workload, WorkloadOptions};
 
 /// The result type of this crate: errors are for a developer who reads a failed test.
 pub type Result<T> = anyhow::Result<T>;

@@ -5,6 +5,7 @@ use innoclone_testkit::{
     Server, ServerOptions, assert_same, check_tables, replay_binlog, scan_error_log, snapshot,
 };
 
+#[expect(clippy::unwrap_used, reason = "part of the tests")]
 fn with_zoo(page_size: u32) -> Server {
     let server = Server::start(ServerOptions {
         page_size: Some(page_size),
