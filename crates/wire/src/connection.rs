@@ -1,5 +1,6 @@
 //! One session with a server.
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -28,7 +29,6 @@ pub struct Done {
 /// every further call fails with [`Error::Closed`]. An error of the server alone does not end it.
 ///
 /// Dropping a connection ends the session; [`close`](Connection::close) does it in good order.
-#[derive(Debug)]
 pub struct Connection {
     frames: Frames<Stream>,
     packet: Vec<u8>,
@@ -346,6 +346,18 @@ impl Connection {
                 let _ = self.frames.stream().socket().shutdown();
             }
         })
+    }
+}
+
+/// Without the bytes of the last packet, which are data of the server.
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("frames", &self.frames)
+            .field("server_version", &self.server_version)
+            .field("id", &self.id)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Packets over a byte stream: a header of three bytes length and one byte sequence number, then
 //! the payload; a payload of 2^24-1 bytes or more continues in the next packet.
 
+use std::fmt;
 use std::io::{ErrorKind, Read, Write};
 
 use crate::Error;
@@ -8,7 +9,6 @@ use crate::Error;
 /// Reads and writes packets.
 ///
 /// A read that fails with [`Error::Timeout`] can be repeated: what has arrived is kept.
-#[derive(Debug)]
 pub(crate) struct Frames<S> {
     stream: S,
     /// Bytes read ahead are `buffer[start..end]`.
@@ -29,6 +29,18 @@ pub(crate) struct Frames<S> {
 enum Chunk {
     Header,
     Payload { left: usize, last: bool },
+}
+
+/// Without the bytes: a login's last packet is a password.
+impl<S: fmt::Debug> fmt::Debug for Frames<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frames")
+            .field("stream", &self.stream)
+            .field("chunk", &self.chunk)
+            .field("filled", &self.filled)
+            .field("sequence", &self.sequence)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<S> Frames<S> {

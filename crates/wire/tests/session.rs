@@ -289,3 +289,21 @@ fn the_clone_protocol_opens_on_a_connection() {
         connection.close();
     }
 }
+
+#[test]
+fn a_connection_can_be_sent_to_a_thread_and_shown_without_its_bytes() {
+    let options = support::user(tcp(&SERVER, "127.0.0.1"), "shown", "hunter2");
+    SERVER
+        .sql("CREATE USER shown@'%' IDENTIFIED BY 'hunter2'")
+        .unwrap();
+    let connection = connect(&options);
+    let shown = std::thread::spawn(move || format!("{connection:?}"))
+        .join()
+        .unwrap();
+    assert!(
+        shown.starts_with("Connection") && shown.len() < 2000,
+        "{shown}"
+    );
+    let bytes = format!("{:?}", b"hunter2");
+    assert!(!shown.contains("hunter2") && !shown.contains(bytes.trim_matches(['[', ']'])));
+}
