@@ -1,0 +1,40 @@
+-- One table for every kind of page. Rows are few: one page of each kind is wanted.
+CREATE DATABASE g;
+USE g;
+SET SESSION cte_max_recursion_depth = 10000;
+CREATE TABLE dynamic (id INT PRIMARY KEY, filler CHAR(200), big LONGBLOB, KEY (filler));
+INSERT INTO dynamic WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
+    SELECT i, REPEAT(SHA2(i, 256), 3), NULL FROM n;
+-- Long enough for a second page of the large object's index.
+UPDATE dynamic SET big = REPEAT('large object ', 30000) WHERE id = 7;
+UPDATE dynamic SET big = REPEAT('y', 700000) WHERE id = 8;
+CREATE TABLE compact (id INT PRIMARY KEY) ROW_FORMAT=COMPACT;
+CREATE TABLE geo (id INT PRIMARY KEY, p POINT NOT NULL SRID 0, SPATIAL INDEX (p));
+INSERT INTO geo WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200)
+    SELECT i, POINT(i, i * 7 % 31) FROM n;
+CREATE TABLE zip8 (id INT PRIMARY KEY, filler VARCHAR(300), big LONGBLOB)
+    ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=8;
+INSERT INTO zip8 WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400)
+    SELECT i, REPEAT(SHA2(i, 256), 3), NULL FROM n;
+UPDATE zip8 SET big = REPEAT(SHA2(7, 256), 2000) WHERE id = 7;
+CREATE TABLE zip16 (id INT PRIMARY KEY, filler VARCHAR(300)) ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=16;
+INSERT INTO zip16 VALUES (1, 'same size, other rules');
+-- Something that does not compress, so that the large object has several pages.
+SET SESSION group_concat_max_len = 1000000;
+CREATE TABLE noise (id INT PRIMARY KEY, big LONGBLOB) ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=8;
+INSERT INTO noise WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000)
+    SELECT 1, GROUP_CONCAT(UNHEX(SHA2(i, 256)) SEPARATOR '') FROM n;
+CREATE TABLE zlib (id INT PRIMARY KEY, filler VARCHAR(300)) COMPRESSION='zlib';
+INSERT INTO zlib SELECT id, filler FROM dynamic;
+CREATE TABLE lz4 (id INT PRIMARY KEY, filler VARCHAR(300)) COMPRESSION='lz4';
+INSERT INTO lz4 SELECT id, filler FROM dynamic;
+CREATE TABLE sealed (id INT PRIMARY KEY, filler VARCHAR(300)) ENCRYPTION='Y';
+INSERT INTO sealed SELECT id, filler FROM dynamic LIMIT 5;
+CREATE TABLE sealed_lz4 (id INT PRIMARY KEY, filler VARCHAR(300)) ENCRYPTION='Y' COMPRESSION='lz4';
+INSERT INTO sealed_lz4 SELECT id, filler FROM dynamic;
+CREATE TABLE sealed_geo (id INT PRIMARY KEY, p POINT NOT NULL SRID 0, SPATIAL INDEX (p)) ENCRYPTION='Y';
+INSERT INTO sealed_geo SELECT id, p FROM geo LIMIT 5;
+CREATE TABLESPACE general ADD DATAFILE 'general.ibd';
+CREATE TABLE in_general (id INT PRIMARY KEY) TABLESPACE general;
+CREATE TABLESPACE general_zip ADD DATAFILE 'general_zip.ibd' FILE_BLOCK_SIZE=4096;
+CREATE TABLE in_general_zip (id INT PRIMARY KEY) TABLESPACE general_zip ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=4;
