@@ -77,6 +77,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("[MY-010211] [Server] Got error 155 ", "a snapshot tried to read a table whose tablespace is discarded"),
     ("[MY-010453]", "root has an empty password: --initialize-insecure, which is what the tests want"),
     ("[MY-011810]", "the directory of the pid file is readable for others: a scratch directory"),
+    ("[MY-011825] [InnoDB] Cannot drop undo tablespace", "a workload's guess was refused"),
     ("[MY-011996]", "a tablespace is discarded, as its statement wanted"),
     ("[MY-012363]", "innodb_page_size is not the default: a test's choice"),
     ("[MY-013711]", "a component manifest is writable: for root every file is"),

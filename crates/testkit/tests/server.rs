@@ -1,5 +1,10 @@
 //! The harness itself, on a real server.
 
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
 use innoclone_testkit::{Server, ServerOptions};
 
 #[test]
@@ -57,7 +62,7 @@ fn committed_data_survives_kill_and_restart() {
     let copy = innoclone_testkit::Scratch::new().unwrap();
     let datadir = copy.join("data");
     assert!(
-        std::process::Command::new("cp")
+        Command::new("cp")
             .arg("-a")
             .arg(server.datadir())
             .arg(&datadir)
@@ -111,4 +116,54 @@ fn a_server_with_a_keyring_encrypts() {
 fn a_server_that_cannot_start_says_why() {
     let error = Server::start(ServerOptions::with_args(["--no-such-option=1"])).unwrap_err();
     assert!(format!("{error:#}").contains("no-such-option"), "{error:#}");
+}
+
+/// The test starts itself as a second process, which starts a server and waits to be killed.
+#[test]
+fn a_killed_test_leaves_no_server_behind() {
+    const ROLE: &str = "INNOCLONE_TEST_VICTIM";
+    if std::env::var_os(ROLE).is_some() {
+        let server = Server::start(ServerOptions::default()).unwrap();
+        println!(
+            "\nvictim {} {}",
+            server.pid().unwrap(),
+            server.root_dir().display()
+        );
+        std::thread::sleep(Duration::from_secs(120));
+        return;
+    }
+    let mut victim = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "a_killed_test_leaves_no_server_behind",
+            "--nocapture",
+        ])
+        .env(ROLE, "1")
+        .env_remove("INNOCLONE_KEEP")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(victim.stdout.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    let line = lines
+        .into_iter()
+        .find(|line| line.starts_with("victim "))
+        .unwrap();
+    let words: Vec<&str> = line.split(' ').collect();
+    let (process, root) = (Path::new("/proc").join(words[1]), Path::new(words[2]));
+    assert!(process.exists() && root.exists());
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while process.exists() || root.exists() {
+        assert!(
+            Instant::now() < deadline,
+            "{} or {} is still there",
+            words[1],
+            words[2]
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }

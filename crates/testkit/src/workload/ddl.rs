@@ -1,5 +1,7 @@
 //! Random DDL: everything that makes, moves, replaces or removes a tablespace file.
 
+use std::collections::VecDeque;
+
 use super::Source;
 use crate::client::quote_name;
 use crate::random::Random;
@@ -35,14 +37,14 @@ pub(super) fn create(server: &Server) -> Result<()> {
 pub(super) struct Statements {
     random: Random,
     /// Statements that belong together, to be run before a new choice.
-    queue: Vec<String>,
+    queue: VecDeque<String>,
 }
 
 impl Statements {
     pub(super) fn new(seed: u64) -> Self {
         Self {
             random: Random::new(seed),
-            queue: Vec::new(),
+            queue: VecDeque::new(),
         }
     }
 
@@ -60,7 +62,7 @@ impl Statements {
     fn create_table(&mut self) -> String {
         let table = self.table();
         let limit = 1 + self.random.below(2000);
-        self.queue.push(format!(
+        self.queue.push_back(format!(
             "INSERT INTO {table} (a, b) SELECT a, b FROM churn_seed.rows_to_copy LIMIT {limit}"
         ));
         let options = match self.random.below(9) {
@@ -95,7 +97,7 @@ impl Statements {
 
     fn alter(&mut self) -> String {
         let table = self.table();
-        let number = self.random.below(6);
+        let number = self.random.below(2);
         let change = match self.random.below(14) {
             0 | 1 => "FORCE".to_owned(),
             2 => "ENGINE=InnoDB, ALGORITHM=COPY".to_owned(),
@@ -120,7 +122,7 @@ impl Statements {
             self.random.pick(&["parts10", "parts11", "t0"])
         );
         let number = self.random.below(3);
-        match self.random.below(8) {
+        match self.random.below(9) {
             0 => format!(
                 "ALTER TABLE {table} PARTITION BY HASH (id) PARTITIONS {}",
                 2 + number
@@ -137,13 +139,14 @@ impl Statements {
                 "ALTER TABLE {table} REORGANIZE PARTITION pmax INTO \
                  (PARTITION p2 VALUES LESS THAN (1500), PARTITION pmax VALUES LESS THAN MAXVALUE)"
             ),
+            7 => self.exchange(&table),
             _ => format!("ALTER TABLE {table} REMOVE PARTITIONING"),
         }
     }
 
     fn schema(&mut self) -> String {
         if self.random.one_in(2) {
-            self.queue.push(format!(
+            self.queue.push_back(format!(
                 "CREATE TABLE {PASSING}.t AS SELECT * FROM churn_seed.rows_to_copy"
             ));
             format!("CREATE SCHEMA {PASSING}")
@@ -153,13 +156,27 @@ impl Statements {
     }
 
     fn tablespace(&mut self) -> String {
-        let (one, two) = (self.general(), self.general());
-        let number = self.random.below(4);
-        match self.random.below(4) {
-            0 | 1 => format!("CREATE TABLESPACE {one} ADD DATAFILE 'churn_{number}.ibd'"),
-            2 => format!("DROP TABLESPACE {one}"),
-            _ => format!("ALTER TABLESPACE {one} RENAME TO {two}"),
+        let name = self.general();
+        let number = self.random.below(6);
+        match self.random.below(6) {
+            0..=2 => format!("CREATE TABLESPACE {name} ADD DATAFILE 'churn_{number}.ibd'"),
+            3 => format!("DROP TABLESPACE {name}"),
+            4 => format!("ALTER TABLESPACE {name} RENAME TO churn_aside"),
+            _ => format!("ALTER TABLESPACE churn_aside RENAME TO {name}"),
         }
+    }
+
+    /// Two files swap their places, each keeps its space id.
+    fn exchange(&mut self, table: &str) -> String {
+        const SPARE: &str = "churn_b.exchanged";
+        self.queue.extend([
+            format!("CREATE TABLE {SPARE} LIKE {table}"),
+            format!("ALTER TABLE {SPARE} REMOVE PARTITIONING"),
+            format!(
+                "ALTER TABLE {table} EXCHANGE PARTITION p0 WITH TABLE {SPARE} WITHOUT VALIDATION"
+            ),
+        ]);
+        format!("DROP TABLE IF EXISTS {SPARE}")
     }
 
     fn undo(&mut self) -> String {
@@ -192,7 +209,7 @@ impl Statements {
 
 impl Source for Statements {
     fn next(&mut self) -> String {
-        if let Some(next) = self.queue.pop() {
+        if let Some(next) = self.queue.pop_front() {
             return next;
         }
         match self.random.below(100) {
