@@ -1,0 +1,202 @@
+//! `backup`: a running instance into a backup set, recorded in the catalogue from the start.
+
+use crate::donor::instance::{InstanceDonor, InstanceOptions};
+use crate::recipient::{BackupSetRecipient, Recipient, SetOptions, Snapshot, Target};
+use crate::set::{BinlogPosition, CloneRecord, LsnRecord, SetId, SetKind};
+use crate::{Error, Job, Progress, Result, StageState, engine};
+use catalogue::{Catalogue, CloneId, CloneType, NewClone, Outcome, StageUpdate, State};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// A backup to be made.
+#[derive(Debug, Clone)]
+pub struct BackupRequest {
+    /// The donor.
+    pub instance: InstanceOptions,
+    /// Directory of the new set: one that does not exist or is empty.
+    pub to: PathBuf,
+}
+
+/// A backup that was made.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct BackupReport {
+    /// ID in `clone_history`.
+    pub id: i64,
+    /// Identity of the set.
+    pub set_id: SetId,
+    /// Full or increment.
+    pub kind: SetKind,
+    /// Directory of the set.
+    pub destination: PathBuf,
+    /// LSNs.
+    pub lsn: LsnRecord,
+    /// Binary log position at the end LSN.
+    pub binlog: BinlogPosition,
+    /// How changed pages were found: `all`, `tracked` or `scan`.
+    pub pages_by: String,
+    /// Bytes read from the donor.
+    pub bytes_read: u64,
+    /// Seconds it took.
+    pub seconds: f64,
+}
+
+/// How often a running clone is written to the catalogue.
+const RECORD_EVERY: Duration = Duration::from_millis(1000);
+
+/// Makes a backup.
+pub fn backup(request: &BackupRequest, catalogue: &Catalogue, job: &Job) -> Result<BackupReport> {
+    let begin = Instant::now();
+    let target = Target::new(&request.to, false)?;
+    target.check_empty()?;
+    let donor = InstanceDonor::open(request.instance.clone(), job).map_err(|e| job.cause(e))?;
+    target.check_outside(&donor.own_directories())?;
+    let kind = if request.instance.from.is_some() {
+        SetKind::Increment
+    } else {
+        SetKind::Full
+    };
+    let destination = target.path().to_owned();
+    let id = catalogue
+        .begin(&NewClone {
+            pid: donor.connection_id().cast_signed(),
+            clone_type: match kind {
+                SetKind::Full => CloneType::Full,
+                SetKind::Increment => CloneType::Increment,
+            },
+            source: "LOCAL INSTANCE".to_owned(),
+            destination: destination.display().to_string(),
+            start_lsn: donor.start_lsn().get(),
+        })
+        .map_err(history_error)?;
+    let set_id = SetId::random().map_err(|e| Error::refused(1105, e.to_string(), ""))?;
+    let options = SetOptions {
+        kind,
+        id: set_id.clone(),
+        clone: CloneRecord {
+            id: id.get(),
+            pid: donor.connection_id().cast_signed(),
+            begin_us: jiff::Timestamp::now().as_microsecond(),
+            end_us: 0,
+            source: "LOCAL INSTANCE".to_owned(),
+            destination: destination.display().to_string(),
+        },
+    };
+    let recipient: Arc<dyn Recipient> = Arc::new(BackupSetRecipient::new(target, options, job));
+    let result = recorded(catalogue, id, job, || {
+        let mut donor = donor;
+        engine::run(&mut donor, &recipient, job)
+    });
+    finish_record(catalogue, id, &set_id, &result)?;
+    let snapshot = result?;
+    Ok(BackupReport {
+        id: id.get(),
+        set_id,
+        kind,
+        destination,
+        lsn: snapshot.lsn,
+        binlog: snapshot.binlog,
+        pages_by: snapshot.pages_by,
+        bytes_read: job.progress.bytes_read(),
+        seconds: begin.elapsed().as_secs_f64(),
+    })
+}
+
+/// Runs `work` while another thread writes its progress to the catalogue.
+fn recorded<T>(catalogue: &Catalogue, id: CloneId, job: &Job, work: impl FnOnce() -> T) -> T {
+    let done = AtomicBool::new(false);
+    let (progress, done) = (&job.progress, &done);
+    let result = std::thread::scope(|scope| {
+        let recorder = scope.spawn(move || {
+            let mut last = Instant::now();
+            while !done.load(Ordering::Relaxed) {
+                if last.elapsed() >= RECORD_EVERY {
+                    record(catalogue, id, progress);
+                    last = Instant::now();
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let result = work();
+        done.store(true, Ordering::Relaxed);
+        // A panic there would already have ended the process.
+        let _ = recorder.join();
+        result
+    });
+    record(catalogue, id, progress);
+    result
+}
+
+/// Writes the stages as they are. A catalogue that cannot be written does not stop a backup; the
+/// end of it is recorded with errors checked.
+fn record(catalogue: &Catalogue, id: CloneId, progress: &Progress) {
+    for sample in progress.sample() {
+        if sample.state == StageState::NotStarted {
+            continue;
+        }
+        let seconds = sample.elapsed.as_secs_f64().max(0.001);
+        let mut update = StageUpdate::new(match sample.state {
+            StageState::NotStarted => State::NotStarted,
+            StageState::InProgress => State::InProgress,
+            StageState::Completed => State::Completed,
+            StageState::Failed => State::Failed,
+        });
+        update.threads = sample.threads;
+        update.estimate = sample.estimate;
+        update.data = sample.data;
+        update.network = sample.network;
+        update.data_speed = (sample.data as f64 / seconds) as u64;
+        update.network_speed = (sample.network as f64 / seconds) as u64;
+        if let Err(error) = catalogue.stage(id, sample.stage.label(), &update) {
+            tracing::debug!(%error, stage = %sample.stage, "progress not recorded");
+        }
+    }
+}
+
+fn finish_record(
+    catalogue: &Catalogue,
+    id: CloneId,
+    set_id: &SetId,
+    result: &Result<Snapshot>,
+) -> Result<()> {
+    let recorded = match result {
+        Ok(snapshot) => catalogue.complete(
+            id,
+            &Outcome {
+                binlog_file: snapshot.binlog.file.clone(),
+                binlog_position: snapshot.binlog.position,
+                gtid_executed: snapshot.binlog.gtid_executed.clone(),
+                start_lsn: snapshot.lsn.start.get(),
+                page_track_lsn: snapshot.lsn.page_track.get(),
+                end_lsn: snapshot.lsn.end.get(),
+                set_id: Some(set_id.to_string()),
+                ..Outcome::default()
+            },
+        ),
+        Err(error) => catalogue.fail(
+            id,
+            &Outcome {
+                error_no: i32::from(error.code()),
+                error_message: error.to_string(),
+                ..Outcome::default()
+            },
+        ),
+    };
+    match (recorded, result) {
+        // The set is sealed and says the same; the catalogue can be rebuilt from it.
+        (Err(error), Ok(_)) => {
+            tracing::error!(%error, "the backup is complete, but could not be recorded in the history");
+            Ok(())
+        }
+        (Err(error), Err(_)) => {
+            tracing::error!(%error, "the failure could not be recorded in the history");
+            Ok(())
+        }
+        (Ok(()), _) => Ok(()),
+    }
+}
+
+pub(super) fn history_error(error: catalogue::Error) -> Error {
+    Error::History(error)
+}

@@ -1,0 +1,8 @@
+//! The commands of the product, for faces: each checks its request, builds a donor and a
+//! recipient, and hands them to the engine.
+
+mod backup;
+mod restore;
+
+pub use backup::{BackupReport, BackupRequest, backup};
+pub use restore::{RestoreReport, RestoreRequest, restore};

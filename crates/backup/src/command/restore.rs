@@ -1,0 +1,104 @@
+//! `restore`: a chain into a data directory, in one pass.
+
+use crate::chain::Chain;
+use crate::donor::chain::ChainDonor;
+use crate::recipient::{DataDirectoryRecipient, Recipient, Target, free_space};
+use crate::set::{BinlogPosition, CloneRecord, LsnRecord, SetId};
+use crate::{Error, Job, Result, engine};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A restore to be made.
+#[derive(Debug, Clone)]
+pub struct RestoreRequest {
+    /// The set whose state is wanted.
+    pub set: PathBuf,
+    /// Sets, or directories of sets, in which ancestors may be found.
+    pub chain: Vec<PathBuf>,
+    /// The new data directory: one that does not exist or is empty.
+    pub to: PathBuf,
+    /// Also take a directory that holds only `lost+found`.
+    pub force: bool,
+    /// User and group number that shall own the result. As root the default is the owner of the
+    /// donor's data directory.
+    pub owner: Option<(u32, u32)>,
+}
+
+/// A restore that was made.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct RestoreReport {
+    /// The data directory.
+    pub destination: PathBuf,
+    /// The sets used, the full one first.
+    pub sets: Vec<SetId>,
+    /// LSNs of the last set.
+    pub lsn: LsnRecord,
+    /// Binary log position of the restored state.
+    pub binlog: BinlogPosition,
+    /// Variables that mysqld must be started with.
+    pub variables: std::collections::BTreeMap<String, String>,
+    /// Bytes written.
+    pub bytes: u64,
+    /// Seconds it took.
+    pub seconds: f64,
+}
+
+/// Restores.
+pub fn restore(request: &RestoreRequest, job: &Job) -> Result<RestoreReport> {
+    let begin = Instant::now();
+    let target = Target::new(&request.to, request.force)?;
+    let chain = Chain::find(&request.set, &request.chain)?;
+    let sources: Vec<PathBuf> = chain
+        .sets()
+        .iter()
+        .map(|set| set.path().to_owned())
+        .collect();
+    target.check_outside(&sources)?;
+    // An unfinished restore is cleared before the space is counted.
+    target.clear_incomplete()?;
+    target.check_empty()?;
+    for set in chain.sets() {
+        tracing::info!(set = %set.path().display(), id = %set.manifest().id, "chain");
+    }
+    let donor = ChainDonor::new(chain)?;
+    let (need, free) = (donor.estimate(), free_space(target.path())?);
+    if need > free {
+        return Err(Error::NoSpace { need, free });
+    }
+    let manifest = donor.chain().last().manifest().clone();
+    let sets = donor
+        .chain()
+        .sets()
+        .iter()
+        .map(|set| set.manifest().id.clone())
+        .collect();
+    let is_root = rustix::process::geteuid().is_root();
+    let owner = request.owner.or(is_root.then_some(manifest.server.owner));
+    let clone = CloneRecord {
+        begin_us: manifest.clone.begin_us,
+        source: manifest.clone.source.clone(),
+        ..CloneRecord::default()
+    };
+    let destination = target.path().to_owned();
+    let recipient: Arc<dyn Recipient> =
+        Arc::new(DataDirectoryRecipient::new(target, owner, clone, job));
+    let mut donor = donor;
+    let snapshot = engine::run(&mut donor, &recipient, job)?;
+    let bytes = job
+        .progress
+        .sample()
+        .iter()
+        .take(4)
+        .map(|stage| stage.data)
+        .sum();
+    Ok(RestoreReport {
+        destination,
+        sets,
+        lsn: snapshot.lsn,
+        binlog: snapshot.binlog,
+        variables: manifest.server.variables,
+        bytes,
+        seconds: begin.elapsed().as_secs_f64(),
+    })
+}

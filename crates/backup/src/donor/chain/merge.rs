@@ -1,0 +1,119 @@
+//! One file merged from all sets of a chain that hold pages of it.
+
+use super::delta::DeltaReader;
+use crate::io::CheckedFile;
+use crate::set::{BackupSet, Content, FileRecord, StoredFile};
+use crate::{Error, FileDesc, Result};
+use innodb::ids::PageNo;
+use innodb::verify::verify_page_at;
+
+/// The newest version of every page of a file.
+#[derive(Debug)]
+pub(super) struct MergedFile {
+    base: Option<CheckedFile>,
+    /// The oldest first.
+    deltas: Vec<DeltaReader>,
+    desc: FileDesc,
+}
+
+impl MergedFile {
+    /// `sources` are the oldest first; only the first may hold all bytes.
+    pub(super) fn open<'a>(
+        sources: impl Iterator<Item = (&'a BackupSet, &'a FileRecord)>,
+        desc: &FileDesc,
+    ) -> Result<Self> {
+        let mut merged = Self {
+            base: None,
+            deltas: Vec::new(),
+            desc: desc.clone(),
+        };
+        for (set, record) in sources {
+            let stored = main_file(set, record)?;
+            let file = set.open_stored(stored)?;
+            if record.content == Content::Full {
+                merged.base = Some(file);
+                continue;
+            }
+            let page_size = record.space.map_or(0, |space| space.page_size);
+            if page_size as usize != desc.page_size() {
+                return Err(Error::damaged(
+                    file.path(),
+                    format!("has pages of {page_size} bytes"),
+                ));
+            }
+            let delta = DeltaReader::new(file, page_size as usize)?;
+            if delta.len() != u64::from(record.pages) {
+                let detail = format!("has {} pages instead of {}", delta.len(), record.pages);
+                return Err(Error::damaged(delta.path(), detail));
+            }
+            merged.deltas.push(delta);
+        }
+        Ok(merged)
+    }
+
+    /// Reads `out.len()` bytes at `offset`: whole pages, of files made of pages.
+    pub(super) fn read(&mut self, offset: u64, out: &mut [u8]) -> Result<()> {
+        self.read_base(offset, out)?;
+        let Some(space) = self.desc.space else {
+            return Ok(());
+        };
+        let size = self.desc.page_size();
+        let low = space.first_page + (offset / size as u64) as u32;
+        let high = low + (out.len() / size) as u32;
+        self.overlay(low, high, out, size)?;
+        for (no, page) in (low..high).zip(out.chunks_exact(size)) {
+            verify_page_at(page, space.geometry, space.id, PageNo::new(no)).map_err(|bad| {
+                Error::BadPage {
+                    path: self.newest_path(),
+                    page: no,
+                    detail: bad.to_string(),
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What the oldest source has there; beyond its end there is a hole.
+    fn read_base(&mut self, offset: u64, out: &mut [u8]) -> Result<()> {
+        let Some(base) = &mut self.base else {
+            out.fill(0);
+            return Ok(());
+        };
+        let there = base.size().saturating_sub(offset).min(out.len() as u64) as usize;
+        let (part, rest) = out.split_at_mut(there);
+        rest.fill(0);
+        base.read_at(offset, part)
+    }
+
+    /// Puts the pages `low..high` of the deltas over the base, each page from the newest only.
+    fn overlay(&mut self, low: u32, high: u32, out: &mut [u8], size: usize) -> Result<()> {
+        let mut done = vec![false; (high - low) as usize];
+        for delta in self.deltas.iter_mut().rev() {
+            for (page, position) in delta.find(low, high)? {
+                let at = (page - low) as usize;
+                if !std::mem::replace(&mut done[at], true) {
+                    delta.read(position, &mut out[at * size..(at + 1) * size])?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn newest_path(&self) -> std::path::PathBuf {
+        let delta = self.deltas.last().map(DeltaReader::path);
+        let base = self.base.as_ref().map(CheckedFile::path);
+        delta
+            .or(base)
+            .map_or_else(|| (&self.desc.name).into(), std::path::Path::to_owned)
+    }
+}
+
+/// The stored file that holds the bytes or pages.
+fn main_file<'a>(set: &BackupSet, record: &'a FileRecord) -> Result<&'a StoredFile> {
+    record.stored.first().ok_or_else(|| {
+        Error::damaged(
+            set.path(),
+            format!("nothing is stored for '{}'", record.name),
+        )
+    })
+}

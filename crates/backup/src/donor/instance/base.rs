@@ -1,0 +1,208 @@
+//! What an increment is based on, and how its changed pages are to be found.
+
+use super::inventory::SourceFile;
+use super::session::{Facts, Session};
+use super::tracked::Group;
+use crate::set::{BackupSet, FileRecord, ProcessIdentity, SetId};
+use crate::{Error, Result};
+use innodb::lsn::Lsn;
+use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Where an increment starts, as asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IncrementFrom {
+    /// From the state of a backup set.
+    Set(PathBuf),
+    /// From an LSN that an earlier backup gave as PAGE_TRACK_LSN.
+    StartLsn(Lsn),
+}
+
+/// How changed pages are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Method {
+    /// From page tracking.
+    Tracked,
+    /// By reading the LSN of every page.
+    Scan,
+}
+
+/// What an increment is based on.
+#[derive(Debug)]
+pub(super) struct Base {
+    pub parent: Option<(SetId, String)>,
+    /// Changes since this LSN are wanted.
+    pub start: Lsn,
+    /// Files of the parent by space id and first page; `None` without a parent, when every file
+    /// has to be taken for one that the parent had.
+    files: Option<HashMap<(u32, u32), FileRecord>>,
+    pub method: Method,
+}
+
+impl Base {
+    /// Decides what the increment is based on; refuses what cannot be right.
+    pub(super) fn find(
+        from: &IncrementFrom,
+        scan: bool,
+        session: &mut Session,
+        facts: &Facts,
+    ) -> Result<Self> {
+        let mut base = match from {
+            IncrementFrom::Set(path) => Self::from_set(path, scan, facts)?,
+            IncrementFrom::StartLsn(lsn) => Self {
+                parent: None,
+                start: *lsn,
+                files: None,
+                method: if scan { Method::Scan } else { Method::Tracked },
+            },
+        };
+        let now = session.log_status()?.lsn;
+        if base.start > now {
+            return Err(Error::NotTracked {
+                start: base.start,
+                reason: format!("the server's current LSN is {now}"),
+            });
+        }
+        if base.method == Method::Tracked {
+            base.check_tracking(from, session, facts)?;
+        }
+        Ok(base)
+    }
+
+    fn from_set(path: &Path, scan: bool, facts: &Facts) -> Result<Self> {
+        let path = std::path::absolute(path).map_err(|e| Error::io("open backup set", path, e))?;
+        let set = BackupSet::open(&path)?;
+        let manifest = set.manifest();
+        if manifest.server.uuid != facts.uuid {
+            return Err(Error::BrokenChain(format!(
+                "'{}' is a backup of server {}, this is {}",
+                path.display(),
+                manifest.server.uuid,
+                facts.uuid
+            )));
+        }
+        if manifest.page_size != facts.page_size.get() {
+            return Err(Error::BrokenChain(format!(
+                "'{}' has pages of {} bytes, the server has {}",
+                path.display(),
+                manifest.page_size,
+                facts.page_size
+            )));
+        }
+        let tracked = manifest.tracked_from();
+        if tracked.is_none() && !scan {
+            return Err(Error::NotTracked {
+                start: manifest.lsn.end,
+                reason: format!("'{}' was taken without page tracking", path.display()),
+            });
+        }
+        let key = |file: &FileRecord| file.space.map(|space| (space.id, space.first_page));
+        let files = manifest
+            .files
+            .iter()
+            .filter_map(|file| Some((key(file)?, file.clone())));
+        let mut method = if scan { Method::Scan } else { Method::Tracked };
+        let same =
+            matches!((&manifest.server.process, &facts.process), (Some(a), Some(b)) if a.same(b));
+        if method == Method::Tracked && !same {
+            tracing::warn!(
+                "the server has been restarted since '{}' was taken: page tracking can have lost \
+                 pages, so changed pages are found by reading the LSN of every page",
+                path.display()
+            );
+            method = Method::Scan;
+        }
+        Ok(Self {
+            parent: Some((manifest.id.clone(), path.display().to_string())),
+            start: tracked.unwrap_or(manifest.lsn.checkpoint),
+            files: Some(files.collect()),
+            method,
+        })
+    }
+
+    /// Tracking must have been on, without a break, since the start LSN.
+    fn check_tracking(
+        &mut self,
+        from: &IncrementFrom,
+        session: &mut Session,
+        facts: &Facts,
+    ) -> Result<()> {
+        let not_tracked = |reason: &str| Error::NotTracked {
+            start: self.start,
+            reason: reason.into(),
+        };
+        let begin = match session.tracking_start() {
+            Ok(begin) => begin,
+            Err(Error::Refused { code: 1305, .. }) => {
+                return Err(not_tracked("the component mysqlbackup is not installed"));
+            }
+            Err(other) => return Err(other),
+        };
+        let Some(begin) = begin else {
+            return Err(not_tracked("page tracking is off"));
+        };
+        if begin > self.start {
+            return Err(match from {
+                IncrementFrom::Set(_) => {
+                    not_tracked(&format!("page tracking was restarted at LSN {begin}"))
+                }
+                IncrementFrom::StartLsn(lsn) => Error::NoResetPoint(*lsn),
+            });
+        }
+        if *from == IncrementFrom::StartLsn(self.start) && !group_is_of_this_process(facts)? {
+            tracing::warn!(
+                "page tracking was switched on before the server's last start and can have lost \
+                 pages since, so changed pages are found by reading the LSN of every page"
+            );
+            self.method = Method::Scan;
+        }
+        Ok(())
+    }
+
+    /// Whether the parent has this very file, so that only its changed pages are needed.
+    pub(super) fn has(&self, file: &SourceFile) -> bool {
+        let Some(files) = &self.files else {
+            return true;
+        };
+        let Some(space) = &file.space else {
+            return false;
+        };
+        let Some(record) = files.get(&(space.id.get(), space.first_page)) else {
+            return false;
+        };
+        let same_pages = record
+            .space
+            .is_some_and(|record| record.page_size as usize == space.geometry.physical());
+        let same_file = record.source.as_ref().is_some_and(|source| {
+            source.inode == file.identity.inode && source.birth == file.identity.birth
+        });
+        // Without birth times an inode number used again cannot be told from the old file; a
+        // space id that is used again with it happens only by import, which is tracked.
+        same_pages && same_file
+    }
+}
+
+/// Whether the active group of page tracking began in the life of the running server.
+fn group_is_of_this_process(facts: &Facts) -> Result<bool> {
+    let Some(group) = Group::active(&facts.datadir)? else {
+        return Ok(false);
+    };
+    let directory = facts
+        .datadir
+        .join(format!("#ib_archive/page_group_{}", group.begin()));
+    let meta = std::fs::metadata(&directory)
+        .map_err(|e| Error::io("read attributes of", &directory, e))?;
+    let created = meta
+        .created()
+        .ok()
+        .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
+        .map_or(meta.mtime(), |time| time.as_secs().cast_signed());
+    Ok(match &facts.process {
+        Some(ProcessIdentity::Started { at }) => created > *at,
+        Some(ProcessIdentity::Proc { start, .. }) => {
+            super::process::started_at(*start).is_some_and(|started| created > started)
+        }
+        None => false,
+    })
+}

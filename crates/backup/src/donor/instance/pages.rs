@@ -1,0 +1,207 @@
+//! Reading pages of a file that the server writes at the same time.
+
+use crate::files::SpaceInfo;
+use crate::{Error, Job, Result};
+use innodb::geometry::{Geometry, PageSize};
+use innodb::ids::PageNo;
+use innodb::page::PageHeader;
+use innodb::tablespace::SpaceHeader;
+use innodb::verify::{BadPage, PageState, verify_page, verify_page_at};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::Duration;
+
+/// Waits between reads of a page that does not verify, in milliseconds: short ones while the
+/// server may be writing it, then long ones. Content that stays the same and wrong for the
+/// length of all of them (some three seconds) is damage.
+const PATIENCE: [u64; 48] = {
+    let mut waits = [100; 48];
+    let mut at = 0;
+    while at < 20 {
+        waits[at] = 10;
+        at += 1;
+    }
+    waits
+};
+
+/// Reads pages of one file of the donor and verifies each.
+#[derive(Debug)]
+pub(super) struct PageReader<'a> {
+    pub file: &'a File,
+    pub path: &'a Path,
+    pub space: SpaceInfo,
+}
+
+/// A page that is not of the tablespace it was read from, or beyond the end of the file: what
+/// happens to files that DDL replaces while they are copied.
+#[derive(Debug)]
+pub(super) enum ReadError {
+    /// The file is not what it was.
+    Replaced,
+    /// Anything else.
+    Failed(Error),
+}
+
+impl From<Error> for ReadError {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl PageReader<'_> {
+    /// Reads `out.len()` bytes, whole pages, at `offset`. Counts and throttles what is read.
+    pub(super) fn read(&self, offset: u64, out: &mut [u8], job: &Job) -> Result<(), ReadError> {
+        job.throttle(out.len() as u64)?;
+        self.read_bytes(offset, out)?;
+        job.progress.count_read(out.len() as u64);
+        let size = self.space.geometry.physical();
+        let first = self.space.first_page + page_index(offset, size);
+        for (no, page) in (first..).zip(out.chunks_exact_mut(size)) {
+            let at = offset + u64::from(no - first) * size as u64;
+            match self.verify(page, no) {
+                Ok(PageState::Sealed) => self.settle_sealed(at, page, no, job)?,
+                Ok(_) => {}
+                Err(bad) => self.read_again(at, page, no, bad, job)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn read_bytes(&self, offset: u64, out: &mut [u8]) -> Result<(), ReadError> {
+        match self.file.read_exact_at(out, offset) {
+            Ok(()) => Ok(()),
+            Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => Err(ReadError::Replaced),
+            Err(e) => Err(Error::io("read file", self.path, e).into()),
+        }
+    }
+
+    fn verify(&self, page: &[u8], no: u32) -> Result<PageState, BadPage> {
+        verify_page_at(page, self.space.geometry, self.space.id, PageNo::new(no))
+    }
+
+    /// Reads a page until it verifies, or has been the same and wrong for long.
+    fn read_again(
+        &self,
+        offset: u64,
+        page: &mut [u8],
+        no: u32,
+        mut bad: BadPage,
+        job: &Job,
+    ) -> Result<(), ReadError> {
+        let mut before = page.to_vec();
+        let mut changed_last = 0;
+        let mut attempt = 0;
+        // Give up only after a whole round of waits without any change.
+        while attempt - changed_last < PATIENCE.len() {
+            if matches!(bad, BadPage::SpaceId { .. }) {
+                return Err(ReadError::Replaced);
+            }
+            let wait = PATIENCE.get(attempt - changed_last).copied().unwrap_or(100);
+            job.sleep(Duration::from_millis(wait))?;
+            self.read_bytes(offset, page)?;
+            job.progress.count_read(page.len() as u64);
+            match self.verify(page, no) {
+                Ok(_) => return Ok(()),
+                Err(error) => bad = error,
+            }
+            attempt += 1;
+            if page != before.as_slice() {
+                before.copy_from_slice(page);
+                changed_last = attempt;
+            }
+        }
+        Err(Error::BadPage {
+            path: self.path.to_owned(),
+            page: no,
+            detail: bad.to_string(),
+        }
+        .into())
+    }
+
+    /// An encrypted page has no checksum that can be checked without its key: it is taken when
+    /// two reads some time apart are equal.
+    fn settle_sealed(
+        &self,
+        offset: u64,
+        page: &mut [u8],
+        no: u32,
+        job: &Job,
+    ) -> Result<(), ReadError> {
+        let mut again = vec![0; page.len()];
+        for _ in 0..PATIENCE.len() {
+            self.read_bytes(offset, &mut again)?;
+            if again == page {
+                return Ok(());
+            }
+            page.copy_from_slice(&again);
+            job.sleep(Duration::from_millis(5))?;
+        }
+        let detail = "an encrypted page that was different at every read".to_owned();
+        Err(Error::BadPage {
+            path: self.path.to_owned(),
+            page: no,
+            detail,
+        }
+        .into())
+    }
+}
+
+impl PageReader<'_> {
+    /// What page 0 says; `None` when it does not verify within two seconds.
+    pub(super) fn probe(
+        file: &File,
+        path: &Path,
+        page_size: PageSize,
+    ) -> Result<Option<SpaceHeader>> {
+        let mut bytes = vec![0; 65536];
+        for attempt in 0..40 {
+            let len = read_prefix(file, &mut bytes).map_err(|e| Error::io("read file", path, e))?;
+            if let Some(header) = parse_first_page(&bytes[..len], page_size) {
+                return Ok(Some(header));
+            }
+            // An empty page 0 is not going to be filled while DDL is under way elsewhere.
+            if attempt > 4 && bytes[..len].iter().all(|byte| *byte == 0) {
+                return Ok(None);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(None)
+    }
+}
+
+fn parse_first_page(bytes: &[u8], page_size: PageSize) -> Option<SpaceHeader> {
+    let header = SpaceHeader::parse(bytes).ok()?;
+    let geometry = Geometry::of(header.flags).ok()?;
+    if geometry.logical() != page_size.bytes() {
+        return None;
+    }
+    let page = bytes.get(..geometry.physical())?;
+    verify_page(page, geometry)
+        .ok()
+        .filter(|state| *state != PageState::Empty)?;
+    Some(header)
+}
+
+fn read_prefix(file: &File, bytes: &mut [u8]) -> std::io::Result<usize> {
+    let mut len = 0;
+    while len < bytes.len() {
+        match file.read_at(&mut bytes[len..], len as u64) {
+            Ok(0) => break,
+            Ok(n) => len += n,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(len)
+}
+
+/// Number of the page at `offset` of a file.
+pub(super) fn page_index(offset: u64, page_size: usize) -> u32 {
+    (offset / page_size as u64) as u32
+}
+
+/// The LSN of a page image.
+pub(super) fn page_lsn(page: &[u8]) -> u64 {
+    PageHeader::parse(page).map_or(0, |header| header.lsn().get())
+}

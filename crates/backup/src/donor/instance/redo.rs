@@ -1,0 +1,579 @@
+//! Following the redo log of a running server into the snapshot.
+
+use super::session::Facts;
+use crate::files::FileKind;
+use crate::recipient::Recipient;
+use crate::set::layout::redo_name;
+use crate::{Error, FileDesc, FileId, Job, Result, Stage};
+use innodb::geometry::PageSize;
+use innodb::lsn::Lsn;
+use innodb::redo::{
+    BLOCK_SIZE, BlockHeader, BlockState, HEADER_AREA, RedoFileHeader, classify_block, cut_block,
+    end_file_size, latest_checkpoint, redo_file_header_area,
+};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use wire::{ConnectOptions, Connection};
+
+/// Bytes of log read at once.
+const READ: usize = 1 << 20;
+/// Pause when the log has nothing new. Well below the time in which the smallest log is reused.
+const POLL: Duration = Duration::from_millis(10);
+/// Log bytes of one redo file of the backup; mysqld takes files of up to 16 GiB.
+const FILE_CAPACITY: u64 = (16 << 30) - (64 << 20);
+/// The consumer is told how far we are at least this often, so that its session stays alive.
+const ADVANCE_EVERY: Duration = Duration::from_secs(1);
+/// The server drops a consumer that it has not heard of for this long: writes of the server stop
+/// when a registered consumer stands still, so one must not outlive a stopped process.
+const CONSUMER_TIMEOUT: u64 = 30;
+
+/// A file of the live log.
+struct LiveFile {
+    path: PathBuf,
+    start: Lsn,
+    end: Lsn,
+    header: RedoFileHeader,
+    area: [u8; HEADER_AREA],
+    size: u64,
+}
+
+/// The newest checkpoint of the live log, with what a copy of the log from there needs.
+pub(super) struct Checkpoint {
+    pub lsn: Lsn,
+    pub header: RedoFileHeader,
+    /// Block 2 of the file that holds the checkpoint: key of an encrypted log.
+    pub encryption: [u8; BLOCK_SIZE],
+}
+
+/// Reads the newest checkpoint.
+pub(super) fn checkpoint(redo_dir: &Path) -> Result<Checkpoint> {
+    // A checkpoint block may be read while it is written, and files are renamed at any moment:
+    // what counts is that one reading finds a valid one.
+    for _ in 0..100 {
+        let files = live_files(redo_dir)?;
+        let found = latest_checkpoint(files.iter().map(|file| (&file.area, file.size)));
+        if let Some((lsn, index)) = found
+            && lsn != Lsn::ZERO
+            && let Some(file) = files.get(index)
+        {
+            let mut encryption = [0; BLOCK_SIZE];
+            encryption.copy_from_slice(&file.area[2 * BLOCK_SIZE..3 * BLOCK_SIZE]);
+            return Ok(Checkpoint {
+                lsn,
+                header: file.header.clone(),
+                encryption,
+            });
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Err(Error::damaged(
+        redo_dir,
+        "no valid checkpoint was found in the redo log",
+    ))
+}
+
+fn live_files(redo_dir: &Path) -> Result<Vec<LiveFile>> {
+    let mut files = Vec::new();
+    let entries =
+        std::fs::read_dir(redo_dir).map_err(|e| Error::io("read directory", redo_dir, e))?;
+    for entry in entries {
+        let entry = entry.map_err(|e| Error::io("read directory", redo_dir, e))?;
+        let name = entry.file_name();
+        let is_live = name
+            .to_str()
+            .and_then(|name| name.strip_prefix("#ib_redo"))
+            .is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()));
+        if !is_live {
+            continue;
+        }
+        // A file that cannot be read is one that is being created or recycled.
+        if let Some(file) = read_live(&entry.path()) {
+            files.push(file);
+        }
+    }
+    Ok(files)
+}
+
+fn read_live(path: &Path) -> Option<LiveFile> {
+    let file = File::open(path).ok()?;
+    let size = file.metadata().ok()?.len();
+    let mut area = [0; HEADER_AREA];
+    file.read_exact_at(&mut area, 0).ok()?;
+    let header = RedoFileHeader::parse(&area).ok()?;
+    let start = header.start_lsn;
+    let end = start.checked_add(size.checked_sub(HEADER_AREA as u64)?)?;
+    Some(LiveFile {
+        path: path.to_owned(),
+        start,
+        end,
+        header,
+        area,
+        size,
+    })
+}
+
+/// Our registration as a consumer of the redo log: the server keeps what we have not read yet.
+#[derive(Debug)]
+struct Consumer {
+    connection: Connection,
+    told: Lsn,
+    told_at: Instant,
+}
+
+impl Consumer {
+    /// Registers; `None` where the server has no such function or has a consumer already.
+    fn register(options: &ConnectOptions) -> Option<Self> {
+        let mut connection = match Connection::connect(options) {
+            Ok(connection) => connection,
+            Err(error) => {
+                tracing::warn!(%error, "no second connection for the redo log consumer");
+                return None;
+            }
+        };
+        connection
+            .execute(&format!("SET SESSION wait_timeout = {CONSUMER_TIMEOUT}"))
+            .ok()?;
+        match connection.query_value::<i64>("SELECT innodb_redo_log_consumer_register()") {
+            Ok(Some(0)) => Some(Self {
+                connection,
+                told: Lsn::ZERO,
+                told_at: Instant::now(),
+            }),
+            Ok(_) => {
+                tracing::warn!(
+                    "another redo log consumer is registered; the redo log is followed without"
+                );
+                None
+            }
+            Err(error) => {
+                tracing::info!(%error, "the server has no redo log consumers; the redo log is followed without");
+                None
+            }
+        }
+    }
+
+    /// Tells the server how far the log has been read.
+    fn advance(&mut self, lsn: Lsn) -> Result<()> {
+        if self.told_at.elapsed() < ADVANCE_EVERY {
+            return Ok(());
+        }
+        let sql = format!("SELECT innodb_redo_log_consumer_advance({lsn})");
+        let answer: Option<i64> = self
+            .connection
+            .query_value(&sql)
+            .map_err(|e| Error::server("advance the redo log consumer", e))?;
+        if answer != Some(0) && lsn > self.told {
+            tracing::warn!(%lsn, "the server did not accept the progress of the redo log consumer");
+        }
+        self.told = lsn;
+        self.told_at = Instant::now();
+        Ok(())
+    }
+}
+
+/// State shared with the thread that follows.
+#[derive(Debug)]
+struct Shared {
+    /// The log has been copied up to here, block by block.
+    followed: AtomicU64,
+    /// Where to end; 0 while not known.
+    end: AtomicU64,
+    stop: AtomicBool,
+    failure: Mutex<Option<Error>>,
+    bytes: AtomicU64,
+}
+
+/// Copies the log from a checkpoint on, in a thread of its own, until told where to end.
+#[derive(Debug)]
+pub(super) struct Follower {
+    pub checkpoint: Lsn,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Follower {
+    /// Registers as a consumer, reads the checkpoint and begins to follow.
+    pub(super) fn start(
+        facts: &Facts,
+        options: &ConnectOptions,
+        recipient: &Arc<dyn Recipient>,
+        job: &Job,
+    ) -> Result<Self> {
+        // Registered first: from then on nothing after the checkpoint read next can go.
+        let consumer = Consumer::register(options);
+        let from = checkpoint(&facts.redo_dir)?;
+        let shared = Arc::new(Shared {
+            followed: AtomicU64::new(from.lsn.block_start().get()),
+            end: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+            failure: Mutex::new(None),
+            bytes: AtomicU64::new(0),
+        });
+        let lsn = from.lsn;
+        let mut copier = Copier {
+            redo_dir: facts.redo_dir.clone(),
+            page_size: facts.page_size,
+            from,
+            position: lsn.block_start(),
+            open: None,
+            recipient: Arc::clone(recipient),
+            file: None,
+            next_index: 0,
+            progress: Arc::clone(&job.progress),
+        };
+        let state = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("redo".into())
+            .spawn(move || {
+                if let Err(error) = copier.run(&state, consumer) {
+                    *state.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                    state.stop.store(true, Ordering::Release);
+                }
+            })
+            .map_err(|e| Error::io("start thread for", &facts.redo_dir, e))?;
+        Ok(Self {
+            checkpoint: lsn,
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    /// Fails as soon as the copy of the log has.
+    pub(super) fn check(&self) -> Result<()> {
+        if !self.shared.stop.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let failure = self
+            .shared
+            .failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        Err(failure.unwrap_or(Error::Cancelled))
+    }
+
+    /// Ends the copy at `end` and waits for it; bytes of log copied.
+    pub(super) fn finish(&mut self, end: Lsn, job: &Job) -> Result<u64> {
+        self.shared.end.store(end.get(), Ordering::Release);
+        while self
+            .thread
+            .as_ref()
+            .is_some_and(|thread| !thread.is_finished())
+        {
+            job.sleep(Duration::from_millis(2))?;
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+        self.check()?;
+        Ok(self.shared.bytes.load(Ordering::Relaxed))
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A file of the live log that is open.
+struct OpenFile {
+    file: File,
+    start: Lsn,
+    end: Lsn,
+}
+
+/// A redo file of the backup.
+struct OutFile {
+    id: FileId,
+    start: Lsn,
+}
+
+struct Copier {
+    redo_dir: PathBuf,
+    page_size: PageSize,
+    from: Checkpoint,
+    /// Start of the next block to copy.
+    position: Lsn,
+    open: Option<OpenFile>,
+    recipient: Arc<dyn Recipient>,
+    file: Option<OutFile>,
+    next_index: u32,
+    progress: Arc<crate::Progress>,
+}
+
+/// Ids of redo files, apart from those of data files, which are counted from 0.
+const REDO_IDS: u32 = u32::MAX - 100_000;
+
+impl Copier {
+    fn run(&mut self, shared: &Shared, mut consumer: Option<Consumer>) -> Result<()> {
+        let mut buffer = vec![0; READ];
+        while !shared.stop.load(Ordering::Acquire) {
+            let end = Lsn::new(shared.end.load(Ordering::Acquire));
+            let full = self.copy_full_blocks(&mut buffer, end)?;
+            shared
+                .followed
+                .store(self.position.get(), Ordering::Release);
+            shared.bytes.fetch_add(full, Ordering::Relaxed);
+            if let Some(consumer) = &mut consumer {
+                consumer.advance(self.position.max(self.from.lsn))?;
+            }
+            if end != Lsn::ZERO && self.position >= end.block_start() {
+                shared
+                    .bytes
+                    .fetch_add(self.finish(end, shared)?, Ordering::Relaxed);
+                return Ok(());
+            }
+            if full == 0 {
+                std::thread::sleep(POLL);
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies the full blocks that are there, not beyond the block of `end` if that is known;
+    /// bytes copied.
+    fn copy_full_blocks(&mut self, buffer: &mut [u8], end: Lsn) -> Result<u64> {
+        let limit = if end == Lsn::ZERO {
+            Lsn::MAX
+        } else {
+            end.block_start()
+        };
+        let Some(bytes) = self.read_ahead(buffer, limit)? else {
+            return Ok(0);
+        };
+        let mut full = 0;
+        let mut at = self.position;
+        for block in buffer[..bytes].chunks_exact(BLOCK_SIZE) {
+            if classify_block(block, at) != BlockState::Full || !self.is_settled(block, at)? {
+                break;
+            }
+            full += BLOCK_SIZE;
+            at = advance(at, BLOCK_SIZE as u64)?;
+        }
+        self.write_out(&buffer[..full])?;
+        Ok(full as u64)
+    }
+
+    /// An encrypted block has no checksum that can be checked without the key: it is taken when
+    /// it has not changed for a moment.
+    fn is_settled(&mut self, block: &[u8], at: Lsn) -> Result<bool> {
+        if !BlockHeader::parse(block).is_ok_and(|header| header.encrypted) {
+            return Ok(true);
+        }
+        let mut again = [0; BLOCK_SIZE];
+        match self.read_at(at, &mut again)? {
+            Some(BLOCK_SIZE) => Ok(again == *block),
+            _ => Ok(false),
+        }
+    }
+
+    fn read_ahead(&mut self, buffer: &mut [u8], limit: Lsn) -> Result<Option<usize>> {
+        let room = limit
+            .since(self.position)
+            .unwrap_or(0)
+            .min(buffer.len() as u64) as usize;
+        if room == 0 {
+            return Ok(None);
+        }
+        self.read_at(self.position, &mut buffer[..room])
+    }
+
+    /// Reads log from `at`, as far as its file goes; whole blocks. `None` when there is no file
+    /// for it yet. Fails when the log has been overwritten.
+    fn read_at(&mut self, at: Lsn, buffer: &mut [u8]) -> Result<Option<usize>> {
+        if self
+            .open
+            .as_ref()
+            .is_none_or(|open| at < open.start || at >= open.end)
+        {
+            self.open = self.find(at)?;
+        }
+        let Some(open) = &self.open else {
+            return Ok(None);
+        };
+        let offset = HEADER_AREA as u64 + at.since(open.start).unwrap_or(0);
+        let room = open.end.since(at).unwrap_or(0).min(buffer.len() as u64) as usize;
+        let error = |e| Error::io("read file", &self.redo_dir, e);
+        match open.file.read_exact_at(&mut buffer[..room], offset) {
+            Ok(()) => {}
+            // Resized while we looked: find it anew.
+            Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
+                self.open = None;
+                return Ok(None);
+            }
+            Err(e) => return Err(error(e)),
+        }
+        // The file may have been recycled under the open descriptor: what was read counts only
+        // if the header still is the one of the log that was meant.
+        let mut header = [0; BLOCK_SIZE];
+        open.file.read_exact_at(&mut header, 0).map_err(error)?;
+        let same =
+            RedoFileHeader::parse(&header).is_ok_and(|header| header.start_lsn == open.start);
+        if !same {
+            self.open = None;
+            return Ok(None);
+        }
+        self.progress.count_read(room as u64);
+        Ok(Some(room))
+    }
+
+    /// The live file that holds `at`; `None` when the log has not come there yet.
+    fn find(&self, at: Lsn) -> Result<Option<OpenFile>> {
+        for attempt in 0.. {
+            let files = live_files(&self.redo_dir)?;
+            if let Some(live) = files
+                .iter()
+                .find(|file| (file.start..file.end).contains(&at))
+            {
+                let file = File::open(&live.path);
+                if let Ok(file) = file {
+                    return Ok(Some(OpenFile {
+                        file,
+                        start: live.start,
+                        end: live.end,
+                    }));
+                }
+                continue;
+            }
+            let oldest = files.iter().map(|file| file.start).min();
+            let newest = files.iter().map(|file| file.end).max();
+            match (oldest, newest) {
+                (_, Some(newest)) if newest <= at => return Ok(None),
+                // A file is unreadable for the moment in which it is renamed.
+                _ if attempt < 50 => std::thread::sleep(Duration::from_millis(10)),
+                (Some(oldest), _) => return Err(Error::RedoLost { needed: at, oldest }),
+                (None, _) => {
+                    return Err(Error::damaged(&self.redo_dir, "there is no redo log"));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Appends whole blocks to the backup's redo.
+    fn write_out(&mut self, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            let out = self.out_file()?;
+            let used = self.position.since(out.start).unwrap_or(0);
+            let take = (FILE_CAPACITY - used).min(bytes.len() as u64) as usize;
+            let (now, later) = bytes.split_at(take);
+            self.recipient
+                .write(out.id, HEADER_AREA as u64 + used, now)?;
+            self.progress.advance(Stage::RedoCopy, now.len() as u64);
+            self.position = advance(self.position, take as u64)?;
+            bytes = later;
+        }
+        Ok(())
+    }
+
+    /// The redo file of the backup that takes the next block.
+    fn out_file(&mut self) -> Result<OutFile> {
+        if let Some(out) = &self.file {
+            if self.position.since(out.start).unwrap_or(0) < FILE_CAPACITY {
+                return Ok(OutFile { ..*out });
+            }
+            self.close_file(
+                FILE_CAPACITY + HEADER_AREA as u64,
+                RedoFileHeader::FLAG_FILE_FULL,
+            )?;
+        }
+        let id = FileId(REDO_IDS + self.next_index);
+        let desc = FileDesc {
+            id,
+            name: redo_name(self.next_index),
+            kind: FileKind::Redo,
+            space: None,
+            length: 0,
+            allocated: 0,
+            source: None,
+        };
+        self.recipient.add_file(&desc)?;
+        self.next_index += 1;
+        self.file = Some(OutFile {
+            id,
+            start: self.position,
+        });
+        Ok(OutFile {
+            id,
+            start: self.position,
+        })
+    }
+
+    /// Writes the header of the current file and sets its size.
+    fn close_file(&mut self, size: u64, flags: u32) -> Result<()> {
+        let Some(out) = &self.file else { return Ok(()) };
+        let header = RedoFileHeader {
+            start_lsn: out.start,
+            flags,
+            ..self.from.header.clone()
+        };
+        // Only the first file holds the checkpoint's LSN.
+        let checkpoint = if self.next_index == 1 {
+            self.from.lsn
+        } else {
+            Lsn::ZERO
+        };
+        let area = redo_file_header_area(&header, checkpoint, Some(&self.from.encryption));
+        self.recipient.write(out.id, 0, &area)?;
+        self.recipient.set_length(out.id, size)
+    }
+
+    /// Copies the last block up to `end` and closes the file; bytes copied.
+    fn finish(&mut self, end: Lsn, shared: &Shared) -> Result<u64> {
+        let mut copied = 0;
+        if end.offset_in_block() > 12 {
+            let block = self.last_block(end, shared)?;
+            self.write_out(&block)?;
+            copied = BLOCK_SIZE as u64;
+        }
+        let out = self.out_file()?;
+        let data_end = HEADER_AREA as u64 + self.position.since(out.start).unwrap_or(0);
+        self.close_file(end_file_size(data_end, self.page_size), 0)?;
+        Ok(copied)
+    }
+
+    /// The block in which `end` lies, waited for and cut.
+    fn last_block(&mut self, end: Lsn, shared: &Shared) -> Result<[u8; BLOCK_SIZE]> {
+        let at = end.block_start();
+        while !shared.stop.load(Ordering::Acquire) {
+            let mut block = [0; BLOCK_SIZE];
+            if self.read_at(at, &mut block)? == Some(BLOCK_SIZE) {
+                let length = match classify_block(&block, at) {
+                    BlockState::Full => BLOCK_SIZE as u32,
+                    BlockState::Partial { data_len } => u32::from(data_len),
+                    _ => 0,
+                };
+                if length >= end.offset_in_block() && self.is_settled(&block, at)? {
+                    match cut_block(&mut block, end) {
+                        Ok(()) => {}
+                        // Without the key the block stays whole: the snapshot is some hundred
+                        // bytes of log later than its end LSN, and as consistent.
+                        Err(innodb::redo::RedoError::Encrypted) => {
+                            tracing::warn!(
+                                "the redo log is encrypted: its last block is kept whole"
+                            );
+                        }
+                        Err(error) => return Err(Error::damaged(&self.redo_dir, error)),
+                    }
+                    return Ok(block);
+                }
+            }
+            std::thread::sleep(POLL);
+        }
+        Err(Error::Cancelled)
+    }
+}
+
+fn advance(lsn: Lsn, bytes: u64) -> Result<Lsn> {
+    lsn.checked_add(bytes)
+        .ok_or_else(|| Error::refused(1105, "LSN out of range", "This is a bug."))
+}

@@ -1,0 +1,24 @@
+//! Donors: what yields a snapshot.
+
+pub mod chain;
+pub mod instance;
+
+use crate::recipient::{Recipient, Snapshot};
+use crate::{Job, Result, Stage};
+use std::sync::Arc;
+
+/// Yields a snapshot in stages. For each stage the engine calls [`Self::begin`], then
+/// [`Self::work`] from every worker at once, then [`Self::end`].
+pub trait Donor: Send + Sync + std::fmt::Debug {
+    /// Plans a stage and announces it to the recipient.
+    fn begin(&mut self, stage: Stage, recipient: &Arc<dyn Recipient>, job: &Job) -> Result<()>;
+
+    /// Delivers parts of the stage until there are none left.
+    fn work(&self, stage: Stage, recipient: &dyn Recipient, job: &Job) -> Result<()>;
+
+    /// Ends a stage, after all of it has been delivered.
+    fn end(&mut self, stage: Stage, recipient: &Arc<dyn Recipient>, job: &Job) -> Result<()>;
+
+    /// Lets go of the source and says what the snapshot is.
+    fn finish(&mut self, recipient: &dyn Recipient, job: &Job) -> Result<Snapshot>;
+}

@@ -1,0 +1,61 @@
+//! The engine: takes a snapshot from a donor to a recipient, stage by stage.
+
+use crate::donor::Donor;
+use crate::recipient::{Recipient, Snapshot};
+use crate::{Error, Job, Result, Stage};
+use std::sync::Arc;
+
+/// Runs a whole clone. On failure the recipient is left as it is: marked incomplete. What the
+/// donor holds (locks, a redo log consumer) it gives back when it is dropped.
+pub fn run(donor: &mut dyn Donor, recipient: &Arc<dyn Recipient>, job: &Job) -> Result<Snapshot> {
+    let result = run_stages(donor, recipient, job);
+    if result.is_err() {
+        job.progress.fail();
+    }
+    result.map_err(|error| job.cause(error))
+}
+
+fn run_stages(
+    donor: &mut dyn Donor,
+    recipient: &Arc<dyn Recipient>,
+    job: &Job,
+) -> Result<Snapshot> {
+    job.progress.begin(Stage::DropData, 1, 0);
+    recipient.prepare(job)?;
+    job.progress.end(Stage::DropData);
+    for stage in [Stage::FileCopy, Stage::PageCopy, Stage::RedoCopy] {
+        tracing::info!(%stage, "stage begins");
+        donor.begin(stage, recipient, job)?;
+        {
+            let donor: &dyn Donor = donor;
+            in_parallel(job, || donor.work(stage, &**recipient, job))?;
+        }
+        recipient.end(stage)?;
+        donor.end(stage, recipient, job)?;
+        job.progress.end(stage);
+    }
+    // The donor is free before the slow part of making the copy durable.
+    let snapshot = donor.finish(&**recipient, job)?;
+    job.progress.begin(Stage::FileSync, job.parallel(), 0);
+    recipient.sync(job)?;
+    job.check()?;
+    recipient.seal(&snapshot)?;
+    job.progress.end(Stage::FileSync);
+    Ok(snapshot)
+}
+
+/// Runs `work` on all of the job's threads until each returns. The first failure stops the others.
+pub(crate) fn in_parallel(job: &Job, work: impl Fn() -> Result<()> + Sync) -> Result<()> {
+    let run = || {
+        if let Err(error) = work() {
+            job.fail(error);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..job.parallel() {
+            scope.spawn(run);
+        }
+        run();
+    });
+    job.check().map_err(|error: Error| job.cause(error))
+}

@@ -1,0 +1,95 @@
+//! Recipients: what consumes a snapshot.
+
+mod backup_set;
+mod data_directory;
+mod target;
+mod tree;
+
+pub use backup_set::{BackupSetRecipient, SetOptions};
+pub use data_directory::DataDirectoryRecipient;
+pub use target::{Target, free_space};
+
+use crate::set::{BinlogPosition, LsnRecord, ServerRecord, SetId, SetKind};
+use crate::{FileDesc, FileId, Job, Result, Stage};
+use innodb::ids::PageNo;
+use roaring::RoaringBitmap;
+
+/// What a stage is going to deliver of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Delivery {
+    /// All its bytes, by [`Recipient::write`]. What is not written is a hole.
+    Whole,
+    /// These pages, by [`Recipient::write_pages`]; the recipient has the others, or need not have.
+    Pages(RoaringBitmap),
+}
+
+/// A file in a stage's plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedFile {
+    /// The file. One that was in an earlier stage's plan keeps its id, whatever its name is now.
+    pub desc: FileDesc,
+    /// What the stage delivers of it.
+    pub delivery: Delivery,
+}
+
+/// What a stage is going to deliver.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StagePlan {
+    /// All files made of pages that the snapshot has. What an earlier plan had and this one has
+    /// not is gone; other names are renames.
+    pub files: Vec<PlannedFile>,
+    /// All directories of the snapshot.
+    pub directories: Vec<String>,
+}
+
+/// What a finished snapshot is, for the recipient to record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// Full or increment.
+    pub kind: SetKind,
+    /// The set an increment is based on.
+    pub parent: Option<(SetId, String)>,
+    /// Donor.
+    pub server: ServerRecord,
+    /// LSNs.
+    pub lsn: LsnRecord,
+    /// Binary log position at the end LSN.
+    pub binlog: BinlogPosition,
+    /// `innodb_page_size` in bytes.
+    pub page_size: u32,
+    /// How changed pages were found.
+    pub pages_by: String,
+    /// `LOCAL INSTANCE`, or host and port.
+    pub source: String,
+}
+
+/// Consumes a snapshot. Methods that take `&self` are called by several workers at once.
+pub trait Recipient: Send + Sync + std::fmt::Debug {
+    /// Makes the destination ready: DROP DATA.
+    fn prepare(&self, job: &Job) -> Result<()>;
+
+    /// Begins a stage that delivers `plan`.
+    fn begin(&self, stage: Stage, plan: &StagePlan) -> Result<()>;
+
+    /// A file outside the plans: redo, non-InnoDB tables. Delivered whole by [`Self::write`].
+    fn add_file(&self, desc: &FileDesc) -> Result<()>;
+
+    /// Bytes of a file delivered whole.
+    fn write(&self, file: FileId, offset: u64, bytes: &[u8]) -> Result<()>;
+
+    /// Images of planned pages: `pages` are neighbours in the plan's order, the first of them has
+    /// position `first` there; `images` holds their images in the same order.
+    fn write_pages(&self, file: FileId, first: u64, pages: &[PageNo], images: &[u8]) -> Result<()>;
+
+    /// The final length of a file.
+    fn set_length(&self, file: FileId, length: u64) -> Result<()>;
+
+    /// Ends a stage: everything planned has been delivered.
+    fn end(&self, stage: Stage) -> Result<()>;
+
+    /// Makes everything durable: FILE SYNC.
+    fn sync(&self, job: &Job) -> Result<()>;
+
+    /// Records what the snapshot is and makes it usable. Nothing is usable before.
+    fn seal(&self, snapshot: &Snapshot) -> Result<()>;
+}

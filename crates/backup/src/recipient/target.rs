@@ -1,0 +1,205 @@
+//! The directory a job writes to: it must be ours alone.
+
+use crate::io::{create_dir_all, fsync_dir, remove_file, write_new};
+use crate::set::layout::{CLONE_DIR, IN_PROGRESS};
+use crate::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// A destination directory, checked to be new or empty.
+#[derive(Debug, Clone)]
+pub struct Target {
+    path: PathBuf,
+    allow_lost_found: bool,
+}
+
+impl Target {
+    /// `path`, made absolute. A directory that holds only `lost+found` passes when
+    /// `allow_lost_found`; one that a killed job of ours left behind passes when the caller says
+    /// so by [`Self::clear_incomplete`].
+    pub fn new(path: &Path, allow_lost_found: bool) -> Result<Self> {
+        let path = std::path::absolute(path).map_err(|e| Error::io("open directory", path, e))?;
+        if path.as_os_str().len() >= 511 {
+            return Err(Error::refused(
+                1680,
+                "The path specified for DATA DIRECTORY is too long.",
+                "Give a path of less than 511 bytes.",
+            ));
+        }
+        if path.to_str().is_none() {
+            return Err(Error::refused(
+                1525,
+                format!("Incorrect path value: '{}'", path.display()),
+                "Give a path in UTF-8.",
+            ));
+        }
+        Ok(Self {
+            path,
+            allow_lost_found,
+        })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Fails unless the directory does not exist or is empty.
+    pub fn check_empty(&self) -> Result<()> {
+        let entries = match std::fs::read_dir(&self.path) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => {
+                return Err(Error::TargetExists(self.path.clone()));
+            }
+            Err(e) => return Err(Error::io("read directory", &self.path, e)),
+        };
+        for entry in entries {
+            let entry = entry.map_err(|e| Error::io("read directory", &self.path, e))?;
+            if !(self.allow_lost_found && entry.file_name() == "lost+found") {
+                return Err(Error::TargetExists(self.path.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails when the target lies in one of the server's directories, or one of them in it.
+    pub fn check_outside(&self, directories: &[PathBuf]) -> Result<()> {
+        let target = resolved(&self.path);
+        for directory in directories {
+            let directory = resolved(directory);
+            if target.starts_with(&directory) || directory.starts_with(&target) {
+                return Err(Error::TargetInDataDirectory(directory));
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what a killed job left in the directory: only if it carries the marker of an
+    /// unfinished one. Returns whether there was something.
+    pub fn clear_incomplete(&self) -> Result<bool> {
+        if !self.path.join(IN_PROGRESS).exists() {
+            return Ok(false);
+        }
+        let entries = || {
+            std::fs::read_dir(&self.path).map_err(|e| Error::io("read directory", &self.path, e))
+        };
+        for entry in entries()? {
+            let entry = entry.map_err(|e| Error::io("read directory", &self.path, e))?;
+            let path = entry.path();
+            // The marker goes last, so that a killed removal is still known as unfinished.
+            if entry.file_name() == CLONE_DIR || entry.file_name() == "lost+found" {
+                continue;
+            }
+            let gone = if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                std::fs::remove_dir_all(&path)
+            } else {
+                std::fs::remove_file(&path)
+            };
+            gone.map_err(|e| Error::io("remove file", &path, e))?;
+        }
+        let clone = self.path.join(CLONE_DIR);
+        for entry in
+            std::fs::read_dir(&clone).map_err(|e| Error::io("read directory", &clone, e))?
+        {
+            let path = entry
+                .map_err(|e| Error::io("read directory", &clone, e))?
+                .path();
+            if path != self.path.join(IN_PROGRESS) {
+                remove_file(&path)?;
+            }
+        }
+        fsync_dir(&self.path)?;
+        remove_file(&self.path.join(IN_PROGRESS))?;
+        std::fs::remove_dir(&clone).map_err(|e| Error::io("remove file", &clone, e))?;
+        Ok(true)
+    }
+
+    /// Creates the directory with the marker of an unfinished job, durably.
+    pub fn mark_in_progress(&self) -> Result<()> {
+        create_dir_all(&self.path.join(CLONE_DIR))?;
+        write_new(&self.path.join(IN_PROGRESS), b"")?;
+        fsync_dir(&self.path.join(CLONE_DIR))?;
+        fsync_dir(&self.path)
+    }
+
+    /// Takes the marker away, durably: from here on the directory is complete.
+    pub fn mark_complete(&self) -> Result<()> {
+        remove_file(&self.path.join(IN_PROGRESS))?;
+        fsync_dir(&self.path.join(CLONE_DIR))
+    }
+}
+
+/// Bytes that may be written on the file system of `path`, or of its nearest parent that exists.
+pub fn free_space(path: &Path) -> Result<u64> {
+    let existing = path
+        .ancestors()
+        .find(|path| path.exists())
+        .unwrap_or(Path::new("/"));
+    let stat = rustix::fs::statvfs(existing)
+        .map_err(|e| Error::io("open directory", existing, e.into()))?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// Symbolic links resolved as far as the path exists.
+fn resolved(path: &Path) -> PathBuf {
+    for parent in path.ancestors() {
+        if let (Ok(real), Ok(rest)) = (parent.canonicalize(), path.strip_prefix(parent)) {
+            return real.join(rest);
+        }
+    }
+    path.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_empty_directory_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = Target::new(&dir.path().join("new/deep"), false).unwrap();
+        target.check_empty().unwrap();
+        target.mark_in_progress().unwrap();
+        assert!(matches!(target.check_empty(), Err(Error::TargetExists(_))));
+        assert!(target.clear_incomplete().unwrap());
+        target.check_empty().unwrap();
+        std::fs::create_dir(target.path().join("lost+found")).unwrap();
+        assert!(target.check_empty().is_err());
+        Target::new(target.path(), true)
+            .unwrap()
+            .check_empty()
+            .unwrap();
+        assert!(!target.clear_incomplete().unwrap(), "not ours to remove");
+        let file = dir.path().join("file");
+        std::fs::write(&file, "x").unwrap();
+        assert_eq!(
+            Target::new(&file, true)
+                .unwrap()
+                .check_empty()
+                .unwrap_err()
+                .code(),
+            1007
+        );
+    }
+
+    #[test]
+    fn a_target_within_the_data_directory_is_refused_through_links_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&data, &link).unwrap();
+        let inside = Target::new(&link.join("x"), false).unwrap();
+        assert_eq!(
+            inside
+                .check_outside(std::slice::from_ref(&data))
+                .unwrap_err()
+                .code(),
+            3632
+        );
+        let around = Target::new(dir.path(), false).unwrap();
+        assert!(around.check_outside(std::slice::from_ref(&data)).is_err());
+        let beside = Target::new(&dir.path().join("data2"), false).unwrap();
+        beside.check_outside(&[data]).unwrap();
+    }
+}

@@ -1,0 +1,65 @@
+//! Names within a set or a data directory.
+
+/// Directory of everything that describes a set.
+pub const CLONE_DIR: &str = "#clone";
+/// Directory of the redo log.
+pub const REDO_DIR: &str = "#innodb_redo";
+/// Marks a directory under construction; mysqld refuses to start on it.
+pub const IN_PROGRESS: &str = "#clone/#status_in_progress";
+/// Tells the first start of mysqld to record where recovery ended in `clone_status`.
+///
+/// `#status_fix`, which stock CLONE writes too, is left out on purpose: it makes mysqld replace
+/// every table that is not InnoDB by an empty one, and our sets hold those tables.
+pub const REPLACE_FILES: &str = "#clone/#replace_files";
+/// What stock CLONE writes to have missing tables recreated; see [`REPLACE_FILES`].
+pub const STATUS_FIX: &str = "#clone/#status_fix";
+/// Feeds `performance_schema.clone_status`.
+pub const VIEW_STATUS: &str = "#clone/#view_status";
+/// Feeds `performance_schema.clone_progress`.
+pub const VIEW_PROGRESS: &str = "#clone/#view_progress";
+/// The three LSNs of a set, as GreatSQL writes them.
+pub const CHECKPOINTS: &str = "#clone/#clone_checkpoints";
+/// The set's description.
+pub const MANIFEST: &str = "#clone/manifest.json";
+/// BLAKE3 digest of [`MANIFEST`], in the format of `b3sum`.
+pub const MANIFEST_DIGEST: &str = "#clone/manifest.json.b3";
+/// Chunk values of all stored files, in the manifest's order.
+pub const CHUNK_VALUES: &str = "#clone/chunks.b3";
+/// Suffix of a file with the changed pages of a tablespace.
+pub const DELTA: &str = ".delta";
+/// Suffix of a file with the page size, id and flags of a tablespace.
+pub const META: &str = ".meta";
+
+/// Name of the redo file with number `index`.
+pub fn redo_name(index: u32) -> String {
+    format!("{REDO_DIR}/#ib_redo{index}")
+}
+
+/// Whether `name` is a safe relative path: no empty, `.` or `..` part, no NUL, not absolute.
+pub fn is_safe(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() < 4096
+        && !name.contains('\0')
+        && name.split('/').all(|part| !matches!(part, "" | "." | ".."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_could_leave_the_directory_are_not_safe() {
+        for name in ["", "/x", "a//b", "../x", "a/../b", "a/.", "a\0b", "a/"] {
+            assert!(!is_safe(name), "{name:?}");
+        }
+        for name in [
+            "a",
+            "a/b.ibd",
+            "#innodb_redo/#ib_redo0",
+            "..a/b..",
+            "a b/ü.ibd",
+        ] {
+            assert!(is_safe(name), "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! `#clone/manifest.json`: what a set is, where it comes from and what it holds.
+
+use crate::files::FileKind;
+use innodb::lsn::Lsn;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Identity of a set: 32 hexadecimal digits, random.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SetId(String);
+
+impl SetId {
+    /// A new identity.
+    pub fn random() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(
+            bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        ))
+    }
+
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SetId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Full or increment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SetKind {
+    /// Every page.
+    Full,
+    /// The pages that changed since another set.
+    Increment,
+}
+
+/// A process of the operating system, told apart from a later one with the same number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProcessIdentity {
+    /// Number, start time in clock ticks since boot (`/proc/PID/stat`), and the boot's id.
+    Proc {
+        /// Process number.
+        pid: u32,
+        /// Start time in clock ticks since boot.
+        start: u64,
+        /// `/proc/sys/kernel/random/boot_id`.
+        boot: String,
+    },
+    /// Only the time of the server's start, from its uptime: seconds since 1970, some seconds off.
+    Started {
+        /// Seconds since 1970-01-01 00:00 UTC.
+        at: i64,
+    },
+}
+
+impl ProcessIdentity {
+    /// Whether the two are surely the same process. In doubt they are not.
+    pub fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Proc { .. }, Self::Proc { .. }) => self == other,
+            // Uptime has whole seconds and clocks are set: a restart takes longer than this.
+            (Self::Started { at: a }, Self::Started { at: b }) => a.abs_diff(*b) <= 1,
+            _ => false,
+        }
+    }
+}
+
+/// The server a set was taken from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerRecord {
+    /// `server_uuid`.
+    pub uuid: String,
+    /// `version`.
+    pub version: String,
+    /// The process that ran during the backup.
+    pub process: Option<ProcessIdentity>,
+    /// Data directory at the time.
+    pub datadir: String,
+    /// Owner of the data directory: user and group number.
+    pub owner: (u32, u32),
+    /// Variables that a server on the restored directory must share.
+    pub variables: std::collections::BTreeMap<String, String>,
+}
+
+/// The LSNs of a set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LsnRecord {
+    /// The set holds all changes since this one; 0 for a full.
+    pub start: Lsn,
+    /// An increment by page tracking may start here; 0 without tracking.
+    pub page_track: Lsn,
+    /// Where the set's redo begins. Every change up to it is in the pages.
+    pub checkpoint: Lsn,
+    /// The set is consistent to this one.
+    pub end: Lsn,
+}
+
+/// A binary log position with the transactions executed there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BinlogPosition {
+    /// Name of the file; empty without a binary log.
+    pub file: String,
+    /// Offset in bytes.
+    pub position: u64,
+    /// `gtid_executed`, without line breaks.
+    pub gtid_executed: String,
+}
+
+/// The set's own row of `clone_history`, times in microseconds since 1970 UTC.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CloneRecord {
+    /// ID in the catalogue that recorded the backup.
+    pub id: i64,
+    /// Connection id of the backup in the server.
+    pub pid: i64,
+    /// Begin.
+    pub begin_us: i64,
+    /// End.
+    pub end_us: i64,
+    /// `LOCAL INSTANCE`, or host and port of the donor.
+    pub source: String,
+    /// Directory of the set when it was made.
+    pub destination: String,
+}
+
+/// What identifies a tablespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpaceRecord {
+    /// Space id.
+    pub id: u32,
+    /// FSP flags.
+    pub flags: u32,
+    /// Physical page size in bytes.
+    pub page_size: u32,
+    /// Number of the file's first page (system tablespace of several files).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub first_page: u32,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
+/// What tells the donor's file from another that later has its name, number or space id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceIdentity {
+    /// Absolute path on the donor.
+    pub path: String,
+    /// Inode number.
+    pub inode: u64,
+    /// Birth time in nanoseconds since 1970, where the file system keeps one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub birth: Option<i64>,
+}
+
+/// How a set holds a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Content {
+    /// All bytes, under the file's name.
+    Full,
+    /// The changed pages, in `.delta`; the others are those of the parent's file with this space.
+    Delta,
+    /// All pages, in `.delta`; the parent's files do not matter.
+    Whole,
+}
+
+/// A file as stored: name, size and digest of its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredFile {
+    /// Path in the set.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// BLAKE3 of the bytes, hexadecimal.
+    pub blake3: String,
+}
+
+/// One file of the snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// Path in the restored data directory.
+    pub name: String,
+    /// What it is.
+    pub kind: FileKind,
+    /// How the set holds it.
+    pub content: Content,
+    /// Its length in bytes in the restored directory.
+    pub length: u64,
+    /// Bytes it takes on the donor's disk, holes not counted.
+    pub allocated: u64,
+    /// Pages in the delta.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub pages: u32,
+    /// The tablespace, for files made of pages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space: Option<SpaceRecord>,
+    /// The donor's file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceIdentity>,
+    /// What is stored for it.
+    pub stored: Vec<StoredFile>,
+}
+
+/// The manifest of a set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of this format: 1.
+    pub format: u32,
+    /// Version of the program that made the set.
+    pub made_by: String,
+    /// The set.
+    pub id: SetId,
+    /// The set it increments, where known.
+    pub parent: Option<SetId>,
+    /// Directory of the parent when the set was made.
+    pub parent_path: Option<String>,
+    /// Full or increment.
+    pub kind: SetKind,
+    /// Donor.
+    pub server: ServerRecord,
+    /// LSNs.
+    pub lsn: LsnRecord,
+    /// Binary log position at the end LSN.
+    pub binlog: BinlogPosition,
+    /// `innodb_page_size` in bytes.
+    pub page_size: u32,
+    /// The row of `clone_history`.
+    pub clone: CloneRecord,
+    /// How the changed pages were found: `tracked`, `scan`, or `all` for a full.
+    pub pages_by: String,
+    /// Directories of the restored data directory, empty schemas included.
+    pub directories: Vec<String>,
+    /// Files of the restored data directory.
+    pub files: Vec<FileRecord>,
+    /// Stored files that describe the set itself, all but the manifest and what digests it.
+    pub own_files: Vec<StoredFile>,
+}
+
+impl Manifest {
+    /// The version this program writes.
+    pub const FORMAT: u32 = 1;
+
+    /// Every stored file with a digest, in the order of the chunk values.
+    pub fn stored_files(&self) -> impl Iterator<Item = &StoredFile> {
+        self.files
+            .iter()
+            .flat_map(|file| &file.stored)
+            .chain(&self.own_files)
+    }
+
+    /// An increment may start here if it follows page tracking; `None` without tracking.
+    pub fn tracked_from(&self) -> Option<Lsn> {
+        (self.lsn.page_track != Lsn::ZERO).then_some(self.lsn.page_track)
+    }
+}

@@ -1,0 +1,16 @@
+//! Backup sets: what a sealed set holds on disk, and how it is opened.
+//!
+//! The layout is GreatSQL's: a full uncompressed set is a data directory that mysqld boots; an
+//! increment has a `.delta` and a `.meta` for every live tablespace. `#clone/manifest.json` makes
+//! a set self-describing. `docs/FORMAT.md` has the bytes.
+
+pub mod layout;
+mod manifest;
+mod open;
+
+pub use manifest::{
+    BinlogPosition, CloneRecord, Content, FileRecord, LsnRecord, Manifest, ProcessIdentity,
+    ServerRecord, SetId, SetKind, SourceIdentity, SpaceRecord, StoredFile,
+};
+pub use open::BackupSet;
+pub(crate) use open::{digest_line, value_count};

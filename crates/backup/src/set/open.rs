@@ -1,0 +1,224 @@
+//! Opening a sealed set: nothing of it is believed that its digests do not confirm.
+
+use super::layout::{CHUNK_VALUES, IN_PROGRESS, MANIFEST, MANIFEST_DIGEST, is_safe};
+use super::{Manifest, StoredFile};
+use crate::io::{CHUNK, CheckedFile, ChunkDigests, Digest, digest_of, read_bounded};
+use crate::{Error, Result};
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A manifest larger than this is not read: 1 KiB for each of a million files.
+const MANIFEST_LIMIT: u64 = 1 << 30;
+
+/// A sealed backup set. Never modified by anything that holds one.
+#[derive(Debug)]
+pub struct BackupSet {
+    path: PathBuf,
+    manifest: Manifest,
+    /// Offset in the chunk value file by the stored file's name.
+    values_at: HashMap<String, u64>,
+}
+
+impl BackupSet {
+    /// Opens the set in directory `path`.
+    pub fn open(path: &Path) -> Result<Self> {
+        let not_a_set = |reason: String| Error::NotASet {
+            path: path.to_owned(),
+            reason,
+        };
+        let meta = std::fs::metadata(path).map_err(|e| Error::io("open backup set", path, e))?;
+        if !meta.is_dir() {
+            return Err(not_a_set("not a directory".into()));
+        }
+        if path.join(IN_PROGRESS).exists() {
+            return Err(not_a_set(format!(
+                "it carries {IN_PROGRESS}: the backup was killed or is still running"
+            )));
+        }
+        let file = path.join(MANIFEST);
+        if !file.exists() {
+            return Err(not_a_set(format!("there is no {MANIFEST}")));
+        }
+        let bytes = read_bounded(&file, MANIFEST_LIMIT)?;
+        check_digest(path, &bytes)?;
+        let manifest = parse(&file, &bytes)?;
+        let mut values_at = HashMap::new();
+        let mut offset = 0;
+        for stored in manifest.stored_files() {
+            values_at.insert(stored.name.clone(), offset);
+            offset += value_count(stored.size) * 32;
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            manifest,
+            values_at,
+        })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it is.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The chunk values of a stored file; confirmed to merge into its digest.
+    pub(crate) fn chunk_values(&self, stored: &StoredFile) -> Result<Arc<ChunkDigests>> {
+        let count = value_count(stored.size);
+        if count == 0 {
+            return Ok(Arc::default());
+        }
+        let path = self.path.join(CHUNK_VALUES);
+        let offset = self
+            .values_at
+            .get(&stored.name)
+            .copied()
+            .unwrap_or(u64::MAX / 2);
+        let mut bytes = vec![0; (count * 32) as usize];
+        let file = File::open(&path).map_err(|e| Error::io("open file", &path, e))?;
+        file.read_exact_at(&mut bytes, offset)
+            .map_err(|e| Error::io("read file", &path, e))?;
+        let values: Vec<[u8; 32]> = bytes
+            .chunks_exact(32)
+            .filter_map(|value| value.try_into().ok())
+            .collect();
+        let chunks = ChunkDigests::from_values(&values);
+        if chunks.root() != Some(self.digest(stored)?) {
+            let detail = format!(
+                "the chunk values of '{}' do not fit its digest",
+                stored.name
+            );
+            return Err(Error::damaged(&path, detail));
+        }
+        Ok(Arc::new(chunks))
+    }
+
+    /// Opens a stored file for checked reading.
+    pub(crate) fn open_stored(&self, stored: &StoredFile) -> Result<CheckedFile> {
+        let path = self.path.join(&stored.name);
+        let file = File::open(&path).map_err(|e| Error::io("open file", &path, e))?;
+        let found = file
+            .metadata()
+            .map_err(|e| Error::io("open file", &path, e))?
+            .len();
+        if found != stored.size {
+            let detail = format!("{found} bytes long instead of {}", stored.size);
+            return Err(Error::damaged(&path, detail));
+        }
+        let chunks = self.chunk_values(stored)?;
+        Ok(CheckedFile::new(
+            Arc::new(file),
+            &path,
+            stored.size,
+            self.digest(stored)?,
+            chunks,
+        ))
+    }
+
+    /// The digest the manifest has for a stored file.
+    pub(crate) fn digest(&self, stored: &StoredFile) -> Result<Digest> {
+        blake3::Hash::from_hex(&stored.blake3)
+            .map(|hash| *hash.as_bytes())
+            .map_err(|_| {
+                let detail = format!("no BLAKE3 digest for '{}'", stored.name);
+                Error::damaged(&self.path.join(MANIFEST), detail)
+            })
+    }
+}
+
+/// Chunk values kept for a file of `size` bytes: none when its digest says it all.
+pub(crate) fn value_count(size: u64) -> u64 {
+    if size <= CHUNK as u64 {
+        0
+    } else {
+        size.div_ceil(CHUNK as u64)
+    }
+}
+
+/// The text of [`MANIFEST_DIGEST`] for a manifest.
+pub(crate) fn digest_line(manifest: &[u8]) -> String {
+    format!(
+        "{}  manifest.json\n",
+        blake3::Hash::from_bytes(digest_of(manifest)).to_hex()
+    )
+}
+
+fn check_digest(set: &Path, manifest: &[u8]) -> Result<()> {
+    let path = set.join(MANIFEST_DIGEST);
+    let line = read_bounded(&path, 4096)?;
+    if line == digest_line(manifest).as_bytes() {
+        return Ok(());
+    }
+    Err(Error::damaged(
+        &set.join(MANIFEST),
+        format!("its digest is not the one in {MANIFEST_DIGEST}"),
+    ))
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<Manifest> {
+    #[derive(serde::Deserialize)]
+    struct Version {
+        format: u32,
+    }
+    let version: Version = serde_json::from_slice(bytes).map_err(|e| Error::damaged(path, e))?;
+    if version.format != Manifest::FORMAT {
+        return Err(Error::refused(
+            1105,
+            format!(
+                "'{}' has format {}, known is {}",
+                path.display(),
+                version.format,
+                Manifest::FORMAT
+            ),
+            "Use a version of innoclone that knows this format.",
+        ));
+    }
+    let manifest: Manifest = serde_json::from_slice(bytes).map_err(|e| Error::damaged(path, e))?;
+    manifest
+        .check()
+        .map_err(|detail| Error::damaged(path, detail))?;
+    Ok(manifest)
+}
+
+impl Manifest {
+    /// What must hold of every manifest before anything is done by it.
+    fn check(&self) -> Result<(), String> {
+        let mut names = std::collections::HashSet::new();
+        for name in self
+            .files
+            .iter()
+            .map(|file| &file.name)
+            .chain(&self.directories)
+        {
+            if !is_safe(name) {
+                return Err(format!("unsafe name {name:?}"));
+            }
+            if !names.insert(name.as_str()) {
+                return Err(format!("name {name:?} occurs twice"));
+            }
+        }
+        let mut names = std::collections::HashSet::new();
+        for stored in self.stored_files() {
+            if !is_safe(&stored.name) || !names.insert(stored.name.as_str()) {
+                return Err(format!("unsafe or repeated name {:?}", stored.name));
+            }
+        }
+        if self.lsn.start > self.lsn.checkpoint || self.lsn.checkpoint > self.lsn.end {
+            return Err(format!("LSNs out of order: {:?}", self.lsn));
+        }
+        for file in &self.files {
+            if let Some(space) = &file.space
+                && !(space.page_size.is_power_of_two() && (1024..=65536).contains(&space.page_size))
+            {
+                return Err(format!("page size {} of {:?}", space.page_size, file.name));
+            }
+        }
+        Ok(())
+    }
+}
