@@ -6,8 +6,9 @@ use anyhow::{Context, ensure};
 
 use crate::{Result, Server};
 
-/// Replays the binary logs in the data directory of `from` into the server `into`, from `position` in `file` to the end
-/// of the last one: `mysqlbinlog --start-position=… files… | mysql --binary-mode`.
+/// Replays the binary logs in the data directory of `from` into the server `into`, from `position`
+/// in `file` to the end of the last one: `mysqlbinlog --start-position=… files… | mysql
+/// --binary-mode`.
 ///
 /// `from` may be stopped. What `into` has already executed is skipped by its GTIDs.
 pub fn replay_binlog(from: &Server, into: &Server, file: &str, position: u64) -> Result<()> {

@@ -8,7 +8,8 @@ use anyhow::bail;
 use crate::client::quote_name;
 use crate::{Result, Server};
 
-/// `CHECK TABLE … EXTENDED` of every table, `mysql.*` included. Tables whose tablespace is discarded are left out.
+/// `CHECK TABLE … EXTENDED` of every table, `mysql.*` included. Tables whose tablespace is
+/// discarded are left out.
 ///
 /// # Errors
 /// Names every table that is not OK.
@@ -52,7 +53,8 @@ fn is_fine(row: &[String]) -> bool {
         [_, _, kind, text] => {
             text == "OK"
                 || (kind == "note" && text.contains("doesn't support check"))
-                // MyISAM after a crash of the server; the status row that follows says what the check found.
+                // MyISAM after a crash of the server; the status row that follows says what the
+                // check found.
                 || (kind == "warning" && text.contains("hasn't closed the table properly"))
         }
         _ => false,

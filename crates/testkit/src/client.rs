@@ -8,8 +8,8 @@ use anyhow::{Context, bail, ensure};
 
 use crate::{Install, Result};
 
-/// How to reach a server as root over its socket. Cheap to clone and independent of [`crate::Server`], so that threads
-/// can use it while the server is stopped, killed or restarted.
+/// How to reach a server as root over its socket. Cheap to clone and independent of
+/// [`crate::Server`], so that threads can use it while the server is stopped, killed or restarted.
 #[derive(Debug, Clone)]
 pub struct Client {
     install: Install,
@@ -48,8 +48,8 @@ impl Client {
         command
     }
 
-    /// Runs statements (`DELIMITER` works) and returns the rows: values separated by tabs, one row per line, tab,
-    /// newline and backslash in values escaped as the client does it.
+    /// Runs statements (`DELIMITER` works) and returns the rows: values separated by tabs, one row
+    /// per line, tab, newline and backslash in values escaped as the client does it.
     ///
     /// # Errors
     /// At the first statement that fails, with the server's error text.

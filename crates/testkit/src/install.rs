@@ -8,7 +8,8 @@ use anyhow::{Context, bail, ensure};
 
 use crate::Result;
 
-/// A MySQL installation: the server, its client programs and what they need to run from where they are.
+/// A MySQL installation: the server, its client programs and what they need to run from where they
+/// are.
 #[derive(Debug, Clone)]
 pub struct Install {
     place: Place,
@@ -17,8 +18,8 @@ pub struct Install {
 
 #[derive(Debug, Clone)]
 enum Place {
-    /// Packages unpacked into a folder. Its C library is newer than the host's, so that every program runs through the
-    /// folder's own loader, and no built-in path is right.
+    /// Packages unpacked into a folder. Its C library is newer than the host's, so that every
+    /// program runs through the folder's own loader, and no built-in path is right.
     Unpacked {
         root: PathBuf,
         loader: PathBuf,
@@ -29,7 +30,8 @@ enum Place {
 }
 
 impl Install {
-    /// Finds the server: `INNOCLONE_MYSQL_ROOT`, then `MYSQLD`, then what `scripts/fetch-mysql.sh` unpacked.
+    /// Finds the server: `INNOCLONE_MYSQL_ROOT`, then `MYSQLD`, then what `scripts/fetch-mysql.sh`
+    /// unpacked.
     ///
     /// # Errors
     /// When there is none; the message says which command fetches one.
@@ -80,8 +82,9 @@ impl Install {
         })
     }
 
-    /// A command for one of the server's programs (`mysqld`, `mysql`, `mysqlbinlog`, `mysqladmin`, `mysqlcheck`,
-    /// `mysqldump`, …), with `--no-defaults` and the path options it needs already given.
+    /// A command for one of the server's programs (`mysqld`, `mysql`, `mysqlbinlog`, `mysqladmin`,
+    /// `mysqlcheck`, `mysqldump`, …), with `--no-defaults` and the path options it needs already
+    /// given.
     pub fn command(&self, program: &str) -> Command {
         match program {
             "mysqld" => self.mysqld_at(&self.mysqld, None),
@@ -117,8 +120,8 @@ impl Install {
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
-    /// mysqld run under another path (a link to it, beside which component manifests may lie) and with another folder
-    /// of plugins.
+    /// mysqld run under another path (a link to it, beside which component manifests may lie) and
+    /// with another folder of plugins.
     pub(crate) fn mysqld_at(&self, program: &Path, plugin_dir: Option<&Path>) -> Command {
         let mut command = self.run(program);
         command.arg("--no-defaults");
@@ -194,7 +197,8 @@ impl Install {
     }
 }
 
-/// Where downloads and prepared data directories are kept: `$INNOCLONE_CACHE`, or `.cache` of the checkout.
+/// Where downloads and prepared data directories are kept: `$INNOCLONE_CACHE`, or `.cache` of the
+/// checkout.
 pub(crate) fn cache_dir() -> PathBuf {
     env_path("INNOCLONE_CACHE")
         .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.cache"))

@@ -1,9 +1,10 @@
 //! Servers that load `component_keyring_file`.
 //!
-//! mysqld looks for component manifests beside its own program file and lets that one refer to a manifest in the data
-//! directory; a component looks for its configuration beside itself and lets that one refer to the data directory. So
-//! that no installation has to be changed, the server is started through links in its own directory, with those two
-//! referring files beside the links. What matters is then in the data directory, where users have it too.
+//! mysqld looks for component manifests beside its own program file and lets that one refer to a
+//! manifest in the data directory; a component looks for its configuration beside itself and lets
+//! that one refer to the data directory. So that no installation has to be changed, the server is
+//! started through links in its own directory, with those two referring files beside the links.
+//! What matters is then in the data directory, where users have it too.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,7 +22,8 @@ pub(crate) const DATA_FILE: &str = "keys";
 
 const CONFIGURATION: &str = "component_keyring_file.cnf";
 
-/// Writes manifest and configuration into the data directory; the keys go to `folder`, outside of it.
+/// Writes manifest and configuration into the data directory; the keys go to `folder`, outside of
+/// it.
 pub(crate) fn configure(datadir: &Path, folder: &Path) -> Result<()> {
     fs_err::create_dir_all(folder)?;
     let keys = folder.join(DATA_FILE);

@@ -1,8 +1,9 @@
 //! A real mysqld for tests, demo and bench: found, started, loaded, killed, compared.
 //!
-//! Everything here talks to the server through its own stock `mysql` client, never through innoclone's code, so that
-//! a check made with this crate is independent of what it checks. A machine without a server is an error that names
-//! the command which fetches one; no test is ever skipped.
+//! Everything here talks to the server through its own stock `mysql` client, never through
+//! innoclone's code, so that a check made with this crate is independent of what it checks. A
+//! machine without a server is an error that names the command which fetches one; no test is ever
+//! skipped.
 //!
 //! ```no_run
 //! use innoclone_testkit::{Server, ServerOptions};
@@ -14,9 +15,9 @@
 //! # }
 //! ```
 //!
-//! Environment: `INNOCLONE_MYSQL_ROOT` or `MYSQLD` (the server to use), `INNOCLONE_CACHE` (instead of `.cache` of the
-//! checkout), `INNOCLONE_KEEP=1` (keep and print the directories of every server), `INNOCLONE_SERVERS` (how many tests
-//! of this machine may run servers at the same time).
+//! Environment: `INNOCLONE_MYSQL_ROOT` or `MYSQLD` (the server to use), `INNOCLONE_CACHE` (instead
+//! of `.cache` of the checkout), `INNOCLONE_KEEP=1` (keep and print the directories of every
+//! server), `INNOCLONE_SERVERS` (how many tests of this machine may run servers at the same time).
 
 #![allow(
     clippy::format_push_string,

@@ -1,9 +1,9 @@
 //! How many tests of this machine run servers at the same time.
 //!
-//! `cargo test` starts as many tests as there are cores, several checkouts may test at once, and a mysqld costs half a
-//! gigabyte. A place is a locked file: the kernel gives it back however its owner dies. A thread (a test) that already
-//! has a place starts further servers on it, so that two tests which both need a second server cannot wait for each
-//! other for ever.
+//! `cargo test` starts as many tests as there are cores, several checkouts may test at once, and a
+//! mysqld costs half a gigabyte. A place is a locked file: the kernel gives it back however its
+//! owner dies. A thread (a test) that already has a place starts further servers on it, so that two
+//! tests which both need a second server cannot wait for each other for ever.
 
 use std::cell::RefCell;
 use std::fs::{File, TryLockError};
@@ -22,7 +22,8 @@ thread_local! {
     static MINE: RefCell<Weak<Place>> = const { RefCell::new(Weak::new()) };
 }
 
-/// Waits for a place; after [`PATIENCE`] goes on without one, because a slow test is better than a stuck one.
+/// Waits for a place; after [`PATIENCE`] goes on without one, because a slow test is better than a
+/// stuck one.
 pub(crate) fn place() -> Result<Arc<Place>> {
     if let Some(mine) = MINE.with_borrow(Weak::upgrade) {
         return Ok(mine);

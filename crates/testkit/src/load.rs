@@ -9,9 +9,9 @@ use crate::random::Random;
 use crate::{Client, Result, Server};
 
 impl Server {
-    /// Fills schema `sbtest` with `tables` tables `sbtest1…` of `rows` rows each, as sysbench's OLTP tests have them:
-    /// `id`, `k` with an index, `c` CHAR(120) and `pad` CHAR(60) of random digit groups. A row takes about 220 bytes
-    /// on disk, so five million rows are about 1 GB.
+    /// Fills schema `sbtest` with `tables` tables `sbtest1…` of `rows` rows each, as sysbench's
+    /// OLTP tests have them: `id`, `k` with an index, `c` CHAR(120) and `pad` CHAR(60) of random
+    /// digit groups. A row takes about 220 bytes on disk, so five million rows are about 1 GB.
     ///
     /// The load is not written to the binary log: take the base backup of a replay test after it.
     pub fn load_sysbench_like(&self, tables: u32, rows: u64) -> Result<()> {

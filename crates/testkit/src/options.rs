@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Options of [`crate::Server::start`]. The default is a small server with binary log and GTIDs, the clone plugin and
-/// the page tracking component.
+/// Options of [`crate::Server::start`]. The default is a small server with binary log and GTIDs,
+/// the clone plugin and the page tracking component.
 ///
-/// In `args` and `init_args` the text `{root}` stands for the server's own directory ([`crate::Server::root_dir`]),
-/// for example `--innodb-directories={root}/elsewhere`; directories named so are created.
+/// In `args` and `init_args` the text `{root}` stands for the server's own directory
+/// ([`crate::Server::root_dir`]), for example `--innodb-directories={root}/elsewhere`; directories
+/// named so are created.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
     /// `innodb_page_size`; 16384 when not given.
@@ -17,12 +18,13 @@ pub struct ServerOptions {
     /// Arguments of the initialisation *and* of every start: the layout options, such as
     /// `--innodb-data-file-path=…` or `--lower-case-table-names=1`.
     pub init_args: Vec<String>,
-    /// Folder in which the server's directory is made, instead of `$TMPDIR` or `/tmp`. Keep it short.
+    /// Folder in which the server's directory is made, instead of `$TMPDIR` or `/tmp`. Keep it
+    /// short.
     pub base: Option<PathBuf>,
     /// Install the clone plugin and `component_mysqlbackup`.
     pub plugins: bool,
-    /// Load `component_keyring_file`, with its configuration in the data directory and its keys outside
-    /// ([`crate::Server::keyring_file`]), so that tables can be encrypted.
+    /// Load `component_keyring_file`, with its configuration in the data directory and its keys
+    /// outside ([`crate::Server::keyring_file`]), so that tables can be encrypted.
     pub keyring: bool,
     /// How long a start may take (crash recovery included).
     pub start_timeout: Duration,

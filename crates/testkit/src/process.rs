@@ -12,10 +12,10 @@ use crate::Result;
 
 /// A process run under a small shell that kills it when the test process is gone.
 ///
-/// The shell is the parent of the program, so its process id cannot be reused while the shell lives. The shell's
-/// standard input is a pipe from the test: when the test dies, however that happens, the pipe closes, the shell kills
-/// the program and removes its directory. The shell is in a process group of its own, so that a Ctrl-C or a killed
-/// job reaches the test and not the shell.
+/// The shell is the parent of the program, so its process id cannot be reused while the shell
+/// lives. The shell's standard input is a pipe from the test: when the test dies, however that
+/// happens, the pipe closes, the shell kills the program and removes its directory. The shell is in
+/// a process group of its own, so that a Ctrl-C or a killed job reaches the test and not the shell.
 #[derive(Debug)]
 pub(crate) struct Guarded {
     shell: Child,
@@ -24,7 +24,8 @@ pub(crate) struct Guarded {
     pid: Pid,
 }
 
-/// $1: file for the program's own output, $2: directory to remove when the test is gone (or empty), rest: the program.
+/// $1: file for the program's own output, $2: directory to remove when the test is gone (or empty),
+/// rest: the program.
 const GUARD: &str = r#"
 output=$1; remove=$2; shift 2
 exec 3<&0 </dev/null
@@ -47,7 +48,8 @@ exit "$code"
 "#;
 
 impl Guarded {
-    /// Starts `command`; its output is appended to `output`. `remove` is removed if the test dies first.
+    /// Starts `command`; its output is appended to `output`. `remove` is removed if the test dies
+    /// first.
     pub(crate) fn start(command: &Command, output: &Path, remove: Option<&Path>) -> Result<Self> {
         use std::os::unix::process::CommandExt;
 

@@ -7,7 +7,8 @@ use anyhow::Context;
 
 use crate::Result;
 
-/// A unique directory with a short path (a unix socket path is limited to 107 bytes), removed when dropped.
+/// A unique directory with a short path (a unix socket path is limited to 107 bytes), removed when
+/// dropped.
 ///
 /// With `INNOCLONE_KEEP=1` it stays and its path is printed.
 #[derive(Debug)]

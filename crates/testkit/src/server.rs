@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::net::TcpListener;
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +16,8 @@ use crate::options::{START_ARGS, ServerOptions};
 use crate::process::Guarded;
 use crate::{Client, Install, Result, Scratch, keyring, template};
 
-/// A real mysqld with its own directory, stopped and removed when dropped; it also dies with the test process.
+/// A real mysqld with its own directory, stopped and removed when dropped; it also dies with the
+/// test process.
 ///
 /// Root has no password, over the socket and over TCP on 127.0.0.1.
 #[derive(Debug)]
@@ -58,11 +60,11 @@ impl Server {
         Self::boot(install, place, root, datadir, args, options.start_timeout)
     }
 
-    /// Starts a server on an existing data directory, for example a restored one. The directory is used where it is
-    /// and stays when the server is dropped.
+    /// Starts a server on an existing data directory, for example a restored one. The directory is
+    /// used where it is and stays when the server is dropped.
     ///
-    /// `innodb_page_size` is taken from the system tablespace unless `args` say otherwise; a data directory with a
-    /// component manifest (`mysqld.my`) gets its components.
+    /// `innodb_page_size` is taken from the system tablespace unless `args` say otherwise; a data
+    /// directory with a component manifest (`mysqld.my`) gets its components.
     pub fn start_on(datadir: &Path, args: &[&str]) -> Result<Self> {
         let install = Install::find()?;
         let place = limiter::place()?;
@@ -147,8 +149,6 @@ impl Server {
         Ok(())
     }
 
-    // --- where it is -----------------------------------------------------------------------------------------------
-
     /// The data directory.
     pub fn datadir(&self) -> &Path {
         &self.datadir
@@ -194,8 +194,6 @@ impl Server {
         self.root.join("mysqld.err")
     }
 
-    // --- SQL -------------------------------------------------------------------------------------------------------
-
     /// The client of this server; it can be cloned into threads.
     pub fn client(&self) -> &Client {
         &self.client
@@ -215,8 +213,6 @@ impl Server {
     pub fn query_value(&self, query: &str) -> Result<String> {
         self.client.query_value(query)
     }
-
-    // --- life ------------------------------------------------------------------------------------------------------
 
     /// Shuts down cleanly and removes the server's own directory.
     pub fn shutdown(mut self) -> Result<()> {
@@ -302,16 +298,26 @@ fn free_port() -> Result<u16> {
         .port())
 }
 
-/// Replaces `{root}` and creates the directories named so.
+/// Replaces `{root}`, and creates the directories named so by options about directories, for the
+/// server's user only (`innodb_redo_log_archive_dirs` wants it so).
 fn expand_root(args: &[String], root: &Path) -> Result<Vec<String>> {
     let root = root.to_str().context("the scratch path is not UTF-8")?;
     let mut expanded = Vec::with_capacity(args.len());
     for arg in args {
         let new = arg.replace("{root}", root);
-        if new != *arg {
-            let values = new.split_once('=').map_or(new.as_str(), |(_, value)| value);
-            for folder in values.split(';').filter(|value| value.starts_with(root)) {
-                fs_err::create_dir_all(folder)?;
+        if let Some((name, value)) = new.split_once('=')
+            && name.contains("dir")
+        {
+            // Lists are separated by `;`, archive directories have a label before a `:`.
+            for folder in value
+                .split([';', ':'])
+                .filter(|text| text.starts_with(root))
+            {
+                let mut builder = std::fs::DirBuilder::new();
+                builder.recursive(true).mode(0o700);
+                builder
+                    .create(folder)
+                    .with_context(|| format!("create {folder}"))?;
             }
         }
         expanded.push(new);
@@ -319,8 +325,9 @@ fn expand_root(args: &[String], root: &Path) -> Result<Vec<String>> {
     Ok(expanded)
 }
 
-/// `innodb_page_size` from the flags of page 0 of `ibdata1` (u32 big endian at 54, bits 6..9: shift of 512, 0 = 16K;
-/// fsp0types.h). `None` when there is no such file: then mysqld says what is wrong.
+/// `innodb_page_size` from the flags of page 0 of `ibdata1` (u32 big endian at 54, bits 6..9: shift
+/// of 512, 0 = 16K; fsp0types.h). `None` when there is no such file: then mysqld says what is
+/// wrong.
 fn page_size_of(datadir: &Path) -> Option<u32> {
     let mut start = [0; 58];
     fs_err::File::open(datadir.join("ibdata1"))

@@ -33,7 +33,8 @@ impl Session {
     /// Connects; `setup` runs first, its failure is an error.
     pub(crate) fn open(client: &Client, setup: &str) -> Result<Self> {
         let mut command = client.batch();
-        // A lost connection must be noticed, not papered over; a failed statement must not end the session.
+        // A lost connection must be noticed, not papered over; a failed statement must not end the
+        // session.
         command.args(["--force", "--skip-reconnect"]);
         let mut process = command
             .stdin(Stdio::piped())
@@ -61,7 +62,8 @@ impl Session {
     /// Runs one statement that returns no rows and waits for its end.
     ///
     /// # Errors
-    /// When the connection is lost, or nothing was heard for `patience`. The session is then of no more use.
+    /// When the connection is lost, or nothing was heard for `patience`. The session is then of no
+    /// more use.
     pub(crate) fn run(&mut self, statement: &str, patience: Duration) -> Result<Outcome> {
         let input = self.input.as_mut().context("the session is closed")?;
         // The count is 1 after a failed statement, and it is the one line of output to wait for.
@@ -105,8 +107,9 @@ fn forward(from: impl Read + Send + 'static, to: Sender<Line>, kind: fn(String) 
     });
 }
 
-/// Errors after which nothing will be answered: connection errors of the client (2xxx), shutdown in progress (1053),
-/// killed connection (1317 is only the statement), disconnected for inactivity (4031).
+/// Errors after which nothing will be answered: connection errors of the client (2xxx), shutdown in
+/// progress (1053), killed connection (1317 is only the statement), disconnected for inactivity
+/// (4031).
 fn is_loss(error: &str) -> bool {
     let Some(number) = error
         .strip_prefix("ERROR ")

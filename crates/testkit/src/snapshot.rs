@@ -8,13 +8,14 @@ use anyhow::{Context, bail};
 use crate::client::{feed, quote_name, quote_text};
 use crate::{Result, Server};
 
-/// Everything a user could tell two servers apart by. Made by [`snapshot`], compared by [`assert_same`].
+/// Everything a user could tell two servers apart by. Made by [`snapshot`], compared by
+/// [`assert_same`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     /// By `` `schema`.`table` ``: every table of the user's schemas.
     pub tables: BTreeMap<String, Table>,
-    /// Other objects by kind and name with their definition: schemas, views, triggers, routines, events, accounts,
-    /// general and undo tablespaces.
+    /// Other objects by kind and name with their definition: schemas, views, triggers, routines,
+    /// events, accounts, general and undo tablespaces.
     pub objects: BTreeMap<String, String>,
     /// `gtid_executed` on one line.
     pub gtid_executed: String,
@@ -23,20 +24,22 @@ pub struct Snapshot {
 /// One table of a [`Snapshot`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
-    /// `CHECKSUM TABLE … EXTENDED`; `None` when the table cannot be read because its tablespace is discarded.
+    /// `CHECKSUM TABLE … EXTENDED`; `None` when the table cannot be read because its tablespace is
+    /// discarded.
     pub checksum: Option<u64>,
     /// Number of rows; `None` as above.
     pub rows: Option<u64>,
     /// `SHOW CREATE TABLE` without the auto-increment counter.
     pub definition: String,
-    /// The auto-increment counter that `SHOW CREATE TABLE` shows. A statement that inserts many rows reserves more
-    /// numbers than it uses, and a crash forgets those: for the counters to be comparable, write such ids explicitly.
+    /// The auto-increment counter that `SHOW CREATE TABLE` shows. A statement that inserts many
+    /// rows reserves more numbers than it uses, and a crash forgets those: for the counters to be
+    /// comparable, write such ids explicitly.
     pub auto_increment: Option<u64>,
 }
 
 impl Snapshot {
-    /// The same without auto-increment counters: a replayed binary log does not repeat the numbers that rolled back
-    /// transactions have used up.
+    /// The same without auto-increment counters: a replayed binary log does not repeat the numbers
+    /// that rolled back transactions have used up.
     #[must_use]
     pub fn ignoring_auto_increment(mut self) -> Self {
         self.tables
@@ -166,8 +169,8 @@ fn tables(server: &Server) -> Result<BTreeMap<String, Table>> {
             _ => None,
         })
         .collect();
-    // One client for all of them. Each statement's answer is led by a line of its own, because a table with a
-    // discarded tablespace answers nothing.
+    // One client for all of them. Each statement's answer is led by a line of its own, because a
+    // table with a discarded tablespace answers nothing.
     let mut script = String::new();
     for name in &names {
         for (what, statement) in [
@@ -268,7 +271,8 @@ fn without_trailing_slashes(definition: &str) -> String {
     text
 }
 
-/// Each query gives name and definition. `SHOW CREATE` would need one statement per object; these columns hold the same.
+/// Each query gives name and definition. `SHOW CREATE` would need one statement per object; these
+/// columns hold the same.
 fn objects(server: &Server) -> Result<BTreeMap<String, String>> {
     let user = |column: &str| format!("{column} NOT IN {SYSTEM}");
     let queries = [

@@ -15,8 +15,9 @@ use crate::{Client, Install, Result, Scratch};
 
 /// Puts an initialised data directory at `datadir`, which must not exist.
 ///
-/// Layout arguments that name paths belong to one server only, so those are initialised in place; everything else
-/// comes from a template in the cache. The template has no `auto.cnf`: each copy becomes a server with its own UUID.
+/// Layout arguments that name paths belong to one server only, so those are initialised in place;
+/// everything else comes from a template in the cache. The template has no `auto.cnf`: each copy
+/// becomes a server with its own UUID.
 pub(crate) fn initialise(
     install: &Install,
     options: &ServerOptions,
@@ -85,7 +86,8 @@ fn build(
     Ok(())
 }
 
-/// Boots once without binary log, so that the installed plugins are no transaction of the tests' servers.
+/// Boots once without binary log, so that the installed plugins are no transaction of the tests'
+/// servers.
 fn install_plugins(
     install: &Install,
     options: &ServerOptions,

@@ -31,8 +31,8 @@ pub(super) fn create(server: &Server) -> Result<()> {
     server.sql(&script).map(drop)
 }
 
-/// Chooses the next statement. Many fail, because what they name is not there: that is cheap, and needs no book-keeping
-/// that a crash or a backup lock would make wrong.
+/// Chooses the next statement. Many fail, because what they name is not there: that is cheap, and
+/// needs no book-keeping that a crash or a backup lock would make wrong.
 #[derive(Debug)]
 pub(super) struct Statements {
     random: Random,

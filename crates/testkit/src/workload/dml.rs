@@ -1,7 +1,7 @@
 //! Transactions that keep invariants.
 //!
-//! Each is a stored procedure: a failure in the middle (deadlock, lock wait timeout) rolls all of it back, which a
-//! client that merely sends statements could not promise.
+//! Each is a stored procedure: a failure in the middle (deadlock, lock wait timeout) rolls all of
+//! it back, which a client that merely sends statements could not promise.
 
 use std::fmt::Write;
 

@@ -42,14 +42,15 @@ pub struct Stats {
     pub transactions: u64,
     /// DDL statements that succeeded.
     pub ddl: u64,
-    /// Statements that failed: deadlocks, lock wait timeouts under a backup lock, DDL on what is not there.
+    /// Statements that failed: deadlocks, lock wait timeouts under a backup lock, DDL on what is
+    /// not there.
     pub failed: u64,
 }
 
 /// Random transactions in schema `load`, and random DDL in schemas `churn_*`, until stopped.
 ///
-/// Lock wait timeouts (a backup lock is held) are part of the game, and so is a server that dies: the sessions try to
-/// reconnect until [`Workload::stop`].
+/// Lock wait timeouts (a backup lock is held) are part of the game, and so is a server that dies:
+/// the sessions try to reconnect until [`Workload::stop`].
 #[derive(Debug)]
 pub struct Workload {
     shared: Arc<Shared>,
@@ -65,7 +66,8 @@ struct Shared {
 }
 
 impl Workload {
-    /// Creates the tables unless they exist (from an earlier workload, or a restore) and starts the sessions.
+    /// Creates the tables unless they exist (from an earlier workload, or a restore) and starts the
+    /// sessions.
     pub fn start(server: &Server, options: WorkloadOptions) -> Result<Self> {
         dml::create(server)?;
         if options.ddl {
@@ -119,9 +121,9 @@ impl Workload {
         }
     }
 
-    /// Checks what the transactions keep true at every commit: all balances sum up to zero, there are as many journal
-    /// entries as the counters say, every order has the number of lines and the total it names. Holds on a restored
-    /// server too.
+    /// Checks what the transactions keep true at every commit: all balances sum up to zero, there
+    /// are as many journal entries as the counters say, every order has the number of lines and the
+    /// total it names. Holds on a restored server too.
     pub fn check(server: &Server) -> Result<()> {
         dml::check(server)
     }

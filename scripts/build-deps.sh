@@ -1,0 +1,21 @@
+#!/bin/sh
+# Makes sure that a C compiler is there: some Rust libraries (zstd, SQLite, ring) compile C code.
+# On a Debian machine, as root, it is installed; elsewhere the missing package is named.
+set -eu
+
+missing=
+command -v cc >/dev/null 2>&1 || missing="gcc libc6-dev"
+command -v make >/dev/null 2>&1 || missing="$missing make"
+if [ -n "$missing" ]; then
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+        echo "build-deps: error: please install:$(printf ' %s' $missing)" >&2
+        exit 1
+    fi
+    apt-get -q update
+    # shellcheck disable=SC2086 # a list of packages
+    DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $missing
+fi
+command -v cargo >/dev/null 2>&1 || {
+    echo "build-deps: error: cargo is missing: install Rust from https://rustup.rs" >&2
+    exit 1
+}
