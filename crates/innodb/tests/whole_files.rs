@@ -3,6 +3,7 @@
 //! ```text
 //! INNODB_DATADIR=/path cargo test -p innoclone-innodb --test whole_files -- --ignored --nocapture
 //! ```
+#![allow(clippy::unwrap_used, reason = "a failed helper is a failed test")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,11 +22,10 @@ fn tablespaces(directory: &Path, found: &mut Vec<PathBuf>) {
         if path.is_dir() && !name.starts_with('#') {
             tablespaces(&path, found);
         }
-        let is_tablespace = ["ibd", "ibu"]
-            .iter()
-            .any(|e| path.extension().is_some_and(|x| x == *e))
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        let is_tablespace = matches!(extension, Some("ibd" | "ibu"))
             || name == "ibdata1"
-            || (name.starts_with("undo_") && !name.ends_with(".log"));
+            || (name.starts_with("undo_") && extension.is_none());
         if is_tablespace && path.is_file() {
             found.push(path);
         }
