@@ -17,6 +17,8 @@
 //!
 //! Entries are in the order of the flushes, a page comes once per start point at least.
 
+use std::fmt;
+
 use crate::bytes::{array_at, is_zero, u16_at, u32_at, u64_at};
 use crate::ids::{PageNo, SpaceId};
 use crate::lsn::Lsn;
@@ -45,6 +47,15 @@ pub enum BlockKind {
     Reset,
     /// Pages.
     Data,
+}
+
+impl fmt::Display for BlockKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reset => "reset",
+            Self::Data => "data",
+        })
+    }
 }
 
 /// The header of a block.
@@ -294,13 +305,13 @@ pub enum PageTrackError {
         found: u8,
     },
     /// A reset block where a data block belongs, or the other way round.
-    #[error("page tracking block is not of kind: {expected:?}")]
+    #[error("page tracking block is no {expected} block")]
     WrongKind {
         /// The kind wanted.
         expected: BlockKind,
     },
     /// More bytes than a block has, or not a whole number of entries.
-    #[error("page tracking block of kind {kind:?} with length in use: {len}")]
+    #[error("page tracking {kind} block with length in use: {len}")]
     UsedLength {
         /// The kind of the block.
         kind: BlockKind,
@@ -308,7 +319,7 @@ pub enum PageTrackError {
         len: u16,
     },
     /// The checksum does not hold: the block is being written, or is damaged.
-    #[error("page tracking block {number} of kind {kind:?} is torn")]
+    #[error("page tracking {kind} block {number} is torn")]
     Torn {
         /// The kind of the block.
         kind: BlockKind,

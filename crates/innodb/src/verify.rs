@@ -3,6 +3,8 @@
 //! A page copied from a running server can be torn, and a page from a disk can be rotten. Both
 //! are found here; what to do about it (read again, or give up) is the caller's.
 
+use std::fmt;
+
 use crate::bytes::{is_zero, u16_at, u32_at, u64_at};
 use crate::checksum;
 use crate::geometry::Geometry;
@@ -25,6 +27,17 @@ pub enum PageState {
     /// An old copy of some page in the doublewrite area that servers before 8.0.20 kept inside the
     /// system tablespace; later servers never use it. It does not verify, and need not.
     DoublewriteCopy,
+}
+
+impl fmt::Display for PageState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "empty",
+            Self::Valid => "valid",
+            Self::Sealed => "encrypted",
+            Self::DoublewriteCopy => "old doublewrite copy",
+        })
+    }
 }
 
 /// The check a page failed.
