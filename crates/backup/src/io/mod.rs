@@ -15,7 +15,7 @@ pub(crate) use durable::{
     sync_filesystem, write_new,
 };
 pub(crate) use handles::{Handles, open_rw};
-pub(crate) use sparse::{Layout, is_zero, overwrite, write_fresh};
+pub(crate) use sparse::{Layout, overwrite, write_fresh};
 pub(crate) use throttle::Throttle;
 pub(crate) use writeback::{WINDOW, Writeback, drop_cache};
 

@@ -5,8 +5,8 @@ use super::{Delivery, PlannedFile, Recipient, Snapshot, StagePlan, Target};
 use crate::files::FileKind;
 use crate::io::{Layout, fsync_dir, write_new};
 use crate::set::layout::{
-    CHECKPOINTS, CHUNK_VALUES, CLONE_DIR, DELTA, MANIFEST, MANIFEST_DIGEST, META, REPLACE_FILES,
-    VIEW_PROGRESS, VIEW_STATUS,
+    CHECKPOINTS, CHUNK_VALUES, CLONE_DIR, DELTA, MANIFEST, MANIFEST_DIGEST, META, VIEW_PROGRESS,
+    VIEW_STATUS,
 };
 use crate::set::{
     CloneRecord, Content, FileRecord, Manifest, SetId, SetKind, SpaceRecord, StoredFile,
@@ -262,9 +262,6 @@ impl BackupSetRecipient {
             VIEW_PROGRESS,
             &view_progress(&self.progress, clone).to_text(),
         )?;
-        if snapshot.kind == SetKind::Full {
-            put(REPLACE_FILES, "")?;
-        }
         Ok(own)
     }
 }

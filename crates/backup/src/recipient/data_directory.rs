@@ -5,7 +5,7 @@ use super::tree::{Part, Tree};
 use super::{Recipient, Snapshot, StagePlan, Target};
 use crate::io::{fsync_dir, write_new};
 use crate::set::CloneRecord;
-use crate::set::layout::{CLONE_DIR, REPLACE_FILES, VIEW_PROGRESS, VIEW_STATUS};
+use crate::set::layout::{CLONE_DIR, VIEW_PROGRESS, VIEW_STATUS};
 use crate::{Error, FileDesc, FileId, Job, Result, Stage};
 use innodb::ids::PageNo;
 use std::sync::Arc;
@@ -93,7 +93,6 @@ impl Recipient for DataDirectoryRecipient {
                 VIEW_PROGRESS,
                 view_progress(&self.progress, &clone).to_text(),
             ),
-            (REPLACE_FILES, String::new()),
         ] {
             let path = root.join(name);
             write_new(&path, text.as_bytes())?;

@@ -77,10 +77,6 @@ impl Tree {
         }
     }
 
-    pub(super) fn root(&self) -> &Path {
-        &self.root
-    }
-
     /// Creates a directory below the root and those above it.
     pub(super) fn add_directory(&self, name: &str) -> Result<()> {
         let path = self.root.join(name);

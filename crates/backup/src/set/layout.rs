@@ -6,14 +6,13 @@ pub const CLONE_DIR: &str = "#clone";
 pub const REDO_DIR: &str = "#innodb_redo";
 /// Marks a directory under construction; mysqld refuses to start on it.
 pub const IN_PROGRESS: &str = "#clone/#status_in_progress";
-/// Tells the first start of mysqld to record where recovery ended in `clone_status`.
-///
-/// `#status_fix`, which stock CLONE writes too, is left out on purpose: it makes mysqld replace
-/// every table that is not InnoDB by an empty one, and our sets hold those tables.
-pub const REPLACE_FILES: &str = "#clone/#replace_files";
-/// What stock CLONE writes to have missing tables recreated; see [`REPLACE_FILES`].
-pub const STATUS_FIX: &str = "#clone/#status_fix";
 /// Feeds `performance_schema.clone_status`.
+///
+/// Stock CLONE writes two more files for the first start of mysqld, which ours have not:
+/// `#status_fix` makes mysqld replace every table that is not InnoDB by an empty one, and our sets
+/// hold those tables; `#replace_files` makes it overwrite the binary log position in this file by
+/// the one in the system tablespace, which the server keeps up to date only while its own CLONE
+/// runs.
 pub const VIEW_STATUS: &str = "#clone/#view_status";
 /// Feeds `performance_schema.clone_progress`.
 pub const VIEW_PROGRESS: &str = "#clone/#view_progress";

@@ -4,6 +4,7 @@
 //! increment has a `.delta` and a `.meta` for every live tablespace. `#clone/manifest.json` makes
 //! a set self-describing. `docs/FORMAT.md` has the bytes.
 
+mod faults;
 pub mod layout;
 mod manifest;
 mod open;
@@ -13,4 +14,4 @@ pub use manifest::{
     ServerRecord, SetId, SetKind, SourceIdentity, SpaceRecord, StoredFile,
 };
 pub use open::BackupSet;
-pub(crate) use open::{digest_line, value_count};
+pub(crate) use open::digest_line;

@@ -1,6 +1,6 @@
 //! Opening a sealed set: nothing of it is believed that its digests do not confirm.
 
-use super::layout::{CHUNK_VALUES, IN_PROGRESS, MANIFEST, MANIFEST_DIGEST, is_safe};
+use super::layout::{CHUNK_VALUES, IN_PROGRESS, MANIFEST, MANIFEST_DIGEST};
 use super::{Manifest, StoredFile};
 use crate::io::{CHUNK, CheckedFile, ChunkDigests, Digest, digest_of, read_bounded};
 use crate::{Error, Result};
@@ -45,17 +45,47 @@ impl BackupSet {
         let bytes = read_bounded(&file, MANIFEST_LIMIT)?;
         check_digest(path, &bytes)?;
         let manifest = parse(&file, &bytes)?;
+        if let Some(fault) = manifest.faults().into_iter().next() {
+            return Err(Error::damaged(&file, fault));
+        }
+        Ok(Self::new(path, manifest))
+    }
+
+    /// Reads as much as can be read of a set that may be damaged, and says what is wrong with its
+    /// description. For telling what is damaged, never for using the set.
+    pub(crate) fn examine(path: &Path) -> (Option<Self>, Vec<Error>) {
+        let file = path.join(MANIFEST);
+        let bytes = match read_bounded(&file, MANIFEST_LIMIT) {
+            Ok(bytes) => bytes,
+            Err(error) => return (None, vec![error]),
+        };
+        let mut errors: Vec<Error> = check_digest(path, &bytes).err().into_iter().collect();
+        match parse(&file, &bytes) {
+            Ok(manifest) => {
+                let faults = manifest.faults();
+                let usable = faults.is_empty();
+                errors.extend(faults.into_iter().map(|fault| Error::damaged(&file, fault)));
+                (usable.then(|| Self::new(path, manifest)), errors)
+            }
+            Err(error) => {
+                errors.push(error);
+                (None, errors)
+            }
+        }
+    }
+
+    fn new(path: &Path, manifest: Manifest) -> Self {
         let mut values_at = HashMap::new();
         let mut offset = 0;
         for stored in manifest.stored_files() {
             values_at.insert(stored.name.clone(), offset);
             offset += value_count(stored.size) * 32;
         }
-        Ok(Self {
+        Self {
             path: path.to_owned(),
             manifest,
             values_at,
-        })
+        }
     }
 
     /// Where it is.
@@ -66,6 +96,12 @@ impl BackupSet {
     /// What it is.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// Bytes of the chunk values of all stored files.
+    pub(crate) fn chunk_values_len(&self) -> u64 {
+        let stored = self.manifest.stored_files();
+        stored.map(|stored| value_count(stored.size) * 32).sum()
     }
 
     /// The chunk values of a stored file; confirmed to merge into its digest.
@@ -179,46 +215,5 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Manifest> {
             "Use a version of innoclone that knows this format.",
         ));
     }
-    let manifest: Manifest = serde_json::from_slice(bytes).map_err(|e| Error::damaged(path, e))?;
-    manifest
-        .check()
-        .map_err(|detail| Error::damaged(path, detail))?;
-    Ok(manifest)
-}
-
-impl Manifest {
-    /// What must hold of every manifest before anything is done by it.
-    fn check(&self) -> Result<(), String> {
-        let mut names = std::collections::HashSet::new();
-        for name in self
-            .files
-            .iter()
-            .map(|file| &file.name)
-            .chain(&self.directories)
-        {
-            if !is_safe(name) {
-                return Err(format!("unsafe name {name:?}"));
-            }
-            if !names.insert(name.as_str()) {
-                return Err(format!("name {name:?} occurs twice"));
-            }
-        }
-        let mut names = std::collections::HashSet::new();
-        for stored in self.stored_files() {
-            if !is_safe(&stored.name) || !names.insert(stored.name.as_str()) {
-                return Err(format!("unsafe or repeated name {:?}", stored.name));
-            }
-        }
-        if self.lsn.start > self.lsn.checkpoint || self.lsn.checkpoint > self.lsn.end {
-            return Err(format!("LSNs out of order: {:?}", self.lsn));
-        }
-        for file in &self.files {
-            if let Some(space) = &file.space
-                && !(space.page_size.is_power_of_two() && (1024..=65536).contains(&space.page_size))
-            {
-                return Err(format!("page size {} of {:?}", space.page_size, file.name));
-            }
-        }
-        Ok(())
-    }
+    serde_json::from_slice(bytes).map_err(|e| Error::damaged(path, e))
 }

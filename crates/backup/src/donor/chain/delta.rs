@@ -7,7 +7,7 @@ use innodb::ids::PageNo;
 
 /// A delta whose pages are sorted, as ours are.
 #[derive(Debug)]
-pub(super) struct DeltaReader {
+pub(crate) struct DeltaReader {
     file: CheckedFile,
     layout: DeltaLayout,
     pages: u64,
@@ -18,7 +18,7 @@ pub(super) struct DeltaReader {
 
 impl DeltaReader {
     /// A delta of pages of `page_size` bytes; its size must be that of a whole number of pages.
-    pub(super) fn new(file: CheckedFile, page_size: usize) -> Result<Self> {
+    pub(crate) fn new(file: CheckedFile, page_size: usize) -> Result<Self> {
         let layout = DeltaLayout::new(page_size).map_err(|e| Error::damaged(file.path(), e))?;
         let pages = layout
             .page_count(file.size())
@@ -34,12 +34,12 @@ impl DeltaReader {
     }
 
     /// Pages in the delta.
-    pub(super) fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.pages
     }
 
     /// Numbers and positions of the pages in `low..high`, ascending.
-    pub(super) fn find(&mut self, low: u32, high: u32) -> Result<Vec<(u32, u64)>> {
+    pub(crate) fn find(&mut self, low: u32, high: u32) -> Result<Vec<(u32, u64)>> {
         let mut found = Vec::new();
         let mut cluster = self.cluster_of(low)?;
         while cluster < self.clusters {
@@ -58,12 +58,12 @@ impl DeltaReader {
     }
 
     /// Reads the image at a position that [`Self::find`] gave.
-    pub(super) fn read(&mut self, position: u64, image: &mut [u8]) -> Result<()> {
+    pub(crate) fn read(&mut self, position: u64, image: &mut [u8]) -> Result<()> {
         self.file.read_at(self.layout.slot_offset(position), image)
     }
 
     /// For messages.
-    pub(super) fn path(&self) -> &std::path::Path {
+    pub(crate) fn path(&self) -> &std::path::Path {
         self.file.path()
     }
 

@@ -4,7 +4,7 @@
 //! full set and all increments, and delivered once, in order. Nothing is staged; memory grows
 //! with the number of increments and workers, not with the data.
 
-mod delta;
+pub(crate) mod delta;
 mod merge;
 
 use self::merge::MergedFile;
@@ -292,7 +292,7 @@ fn lineage(
     }
 }
 
-fn space_info(path: &std::path::Path, space: SpaceRecord) -> Result<SpaceInfo> {
+pub(crate) fn space_info(path: &std::path::Path, space: SpaceRecord) -> Result<SpaceInfo> {
     let flags = SpaceFlags::new(space.flags).map_err(|e| Error::damaged(path, e))?;
     let geometry = Geometry::of(flags).map_err(|e| Error::damaged(path, e))?;
     if geometry.physical() != space.page_size as usize {

@@ -1,14 +1,14 @@
 //! What files the server has, and what identifies each.
 
 use super::pages::PageReader;
-use super::session::{Facts, Session};
+use super::session::{Facts, ListedSpace, Session};
 use crate::files::{FileKind, SpaceInfo};
 use crate::set::SourceIdentity;
 use crate::{Error, Job, Result};
 use innodb::flags::SpaceFlags;
 use innodb::geometry::Geometry;
 use innodb::ids::SpaceId;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -102,7 +102,13 @@ impl Inventory {
         job: &Job,
         settled: bool,
     ) -> Result<Self> {
-        let listed = session.tablespace_paths()?;
+        let listed = session.tablespaces()?;
+        let mut known = HashMap::new();
+        for space in &listed {
+            if let Some(inode) = inode(&facts.datadir.join(&space.path))? {
+                known.insert(inode, space);
+            }
+        }
         let mut collector = Collector {
             facts,
             found: Vec::new(),
@@ -113,14 +119,13 @@ impl Inventory {
         };
         let system = collector.system_files()?;
         collector.walk(&facts.datadir, "", 0)?;
-        for (path, is_undo) in &listed {
-            let path = facts.datadir.join(path);
-            let kind = if *is_undo {
+        for space in &listed {
+            let kind = if space.is_undo {
                 FileKind::Undo
             } else {
                 FileKind::Tablespace
             };
-            collector.external(&path, kind)?;
+            collector.external(&facts.datadir.join(&space.path), kind)?;
         }
         let mut inventory = Self {
             directories: std::mem::take(&mut collector.directories),
@@ -137,7 +142,8 @@ impl Inventory {
                 continue;
             }
             job.check()?;
-            match probe(&path, &name, kind, facts, settled)? {
+            let listed = inode(&path)?.and_then(|inode| known.get(&inode).copied());
+            match probe(&path, &name, kind, facts, listed, settled)? {
                 Probe::Space(file) => inventory.spaces.push(*file),
                 Probe::Temporary | Probe::Gone => {}
                 Probe::Unreadable => inventory.unsettled.push((path, name)),
@@ -202,14 +208,6 @@ impl Inventory {
         Ok(())
     }
 
-    /// By tablespace and place in it.
-    pub(super) fn by_place(&self) -> BTreeMap<(SpaceId, u32), &SourceFile> {
-        self.spaces
-            .iter()
-            .filter_map(|file| Some((file.place()?, file)))
-            .collect()
-    }
-
     fn check_unique(&self) -> Result<()> {
         let mut places: BTreeMap<_, &SourceFile> = BTreeMap::new();
         for file in &self.spaces {
@@ -246,11 +244,7 @@ impl Collector<'_> {
 
     /// Notes a file by what it is on disk; `false` when it was noted before.
     fn remember(&mut self, path: &Path) -> Result<bool> {
-        match std::fs::metadata(path) {
-            Ok(meta) => Ok(self.seen.insert((meta.dev(), meta.ino()))),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
-            Err(e) => Err(Error::io("read attributes of", path, e)),
-        }
+        Ok(inode(path)?.is_some_and(|inode| self.seen.insert(inode)))
     }
 
     fn walk(&mut self, directory: &Path, prefix: &str, depth: usize) -> Result<()> {
@@ -380,7 +374,14 @@ enum Probe {
     Unreadable,
 }
 
-fn probe(path: &Path, name: &str, kind: FileKind, facts: &Facts, settled: bool) -> Result<Probe> {
+fn probe(
+    path: &Path,
+    name: &str,
+    kind: FileKind,
+    facts: &Facts,
+    listed: Option<&ListedSpace>,
+    settled: bool,
+) -> Result<Probe> {
     let Some((file, length)) = open_source(path)? else {
         return Ok(Probe::Gone);
     };
@@ -389,29 +390,35 @@ fn probe(path: &Path, name: &str, kind: FileKind, facts: &Facts, settled: bool) 
     } else {
         PageReader::probe(&file, path, facts.page_size)?
     };
-    let Some(header) = header else {
-        if settled {
+    let (id, flags) = match (header, listed) {
+        (Some(header), _) => (header.space_id, header.flags),
+        // The first page of a new tablespace may be in the redo only.
+        (
+            None,
+            Some(ListedSpace {
+                id,
+                flags: Some(flags),
+                ..
+            }),
+        ) => (*id, *flags),
+        (None, _) if settled => {
             return Err(Error::damaged(
                 path,
                 "page 0 does not describe a tablespace",
             ));
         }
-        return Ok(Probe::Unreadable);
+        (None, _) => return Ok(Probe::Unreadable),
     };
-    if header.flags.is_temporary() || header.space_id == SpaceId::TEMPORARY {
+    if flags.is_temporary() || id == SpaceId::TEMPORARY {
         return Ok(Probe::Temporary);
     }
     let space = SpaceInfo {
-        id: header.space_id,
-        flags: header.flags,
-        geometry: geometry(path, header.flags)?,
+        id,
+        flags,
+        geometry: geometry(path, flags)?,
         first_page: 0,
     };
-    let kind = if header.space_id.is_undo() {
-        FileKind::Undo
-    } else {
-        kind
-    };
+    let kind = if id.is_undo() { FileKind::Undo } else { kind };
     Ok(Probe::Space(Box::new(describe(
         path,
         name,
@@ -419,6 +426,15 @@ fn probe(path: &Path, name: &str, kind: FileKind, facts: &Facts, settled: bool) 
         Some(space),
         &file,
     )?)))
+}
+
+/// Device and inode number; `None` when the file is gone.
+fn inode(path: &Path) -> Result<Option<(u64, u64)>> {
+    match std::fs::metadata(path) {
+        Ok(meta) => Ok(Some((meta.dev(), meta.ino()))),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::io("read attributes of", path, e)),
+    }
 }
 
 fn geometry(path: &Path, flags: SpaceFlags) -> Result<Geometry> {

@@ -4,7 +4,9 @@
 use super::process;
 use crate::set::{BinlogPosition, ProcessIdentity, ServerRecord};
 use crate::{Error, Result};
+use innodb::flags::SpaceFlags;
 use innodb::geometry::PageSize;
+use innodb::ids::SpaceId;
 use innodb::lsn::Lsn;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,8 +30,6 @@ pub(super) struct Facts {
     pub directories: Vec<PathBuf>,
     pub process: Option<ProcessIdentity>,
     pub variables: BTreeMap<String, String>,
-    /// `'user'@'host'` of the account in use, for GRANT statements in messages.
-    pub account: String,
 }
 
 impl Facts {
@@ -67,6 +67,16 @@ impl Facts {
 pub(super) struct LogStatus {
     pub lsn: Lsn,
     pub binlog: BinlogPosition,
+}
+
+/// A tablespace as the server lists it.
+#[derive(Debug, Clone)]
+pub(super) struct ListedSpace {
+    /// Relative paths are below the data directory.
+    pub path: String,
+    pub is_undo: bool,
+    pub id: SpaceId,
+    pub flags: Option<SpaceFlags>,
 }
 
 /// The control connection.
@@ -261,7 +271,6 @@ impl Session {
                 .iter()
                 .map(|name| ((*name).to_owned(), get(name)))
                 .collect(),
-            account: self.account.clone(),
             datadir,
         })
     }
@@ -271,7 +280,7 @@ impl Session {
     pub(super) fn check_privileges(&mut self) -> Result<()> {
         self.log_status()?;
         self.flush_logs()?;
-        self.tablespace_paths()?;
+        self.tablespaces()?;
         let enabled = self.text(
             "read the state of the redo log",
             "SELECT VARIABLE_VALUE FROM performance_schema.global_status \
@@ -319,16 +328,26 @@ impl Session {
         self.execute("flush the redo log", "FLUSH NO_WRITE_TO_BINLOG ENGINE LOGS")
     }
 
-    /// Paths of all tablespaces the server knows, relative ones below the data directory; undo
-    /// tablespaces are marked.
-    pub(super) fn tablespace_paths(&mut self) -> Result<Vec<(String, bool)>> {
+    /// All tablespaces the server knows.
+    pub(super) fn tablespaces(&mut self) -> Result<Vec<ListedSpace>> {
         let rows = self.query(
             "list the tablespaces",
-            "SELECT FILE_NAME, FILE_TYPE FROM information_schema.FILES \
-             WHERE FILE_TYPE IN ('TABLESPACE', 'UNDO LOG')",
+            "SELECT F.FILE_NAME, F.FILE_TYPE, F.FILE_ID, T.FLAG FROM information_schema.FILES F \
+             LEFT JOIN information_schema.INNODB_TABLESPACES T ON T.SPACE = F.FILE_ID \
+             WHERE F.FILE_TYPE IN ('TABLESPACE', 'UNDO LOG')",
         )?;
-        let path = |row: &wire::Row| Some((row.text(0)?.to_owned(), row.text(1)? == "UNDO LOG"));
-        Ok(rows.iter().filter_map(path).collect())
+        let space = |row: &wire::Row| {
+            Some(ListedSpace {
+                path: row.text(0)?.to_owned(),
+                is_undo: row.text(1)? == "UNDO LOG",
+                id: SpaceId::new(row.parse(2).ok()?),
+                flags: row
+                    .parse(3)
+                    .ok()
+                    .and_then(|flags| SpaceFlags::new(flags).ok()),
+            })
+        };
+        Ok(rows.iter().filter_map(space).collect())
     }
 
     /// Takes the backup lock: no DDL from here on, DML goes on.

@@ -1,0 +1,147 @@
+//! What the live tests share: backing up, restoring and comparing through the library's commands.
+#![allow(dead_code, reason = "every test binary uses a part of it")]
+
+use backup::command::{
+    BackupReport, BackupRequest, RestoreReport, RestoreRequest, backup, restore,
+};
+use backup::donor::instance::{IncrementFrom, InstanceOptions};
+use backup::{Error, Job, JobOptions};
+use catalogue::Catalogue;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use testkit::{Scratch, Server};
+use wire::{ConnectOptions, Endpoint};
+
+/// A place for sets, restored directories and the catalogue of one test.
+pub struct Place {
+    pub scratch: Scratch,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        Self {
+            scratch: Scratch::new().unwrap(),
+        }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.scratch.join(name)
+    }
+
+    pub fn catalogue(&self) -> Catalogue {
+        Catalogue::open(&self.path("state")).unwrap()
+    }
+
+    pub fn full(&self, server: &Server, name: &str, page_track: bool) -> BackupReport {
+        self.try_backup(server, name, |options| options.page_track = page_track)
+            .unwrap()
+    }
+
+    pub fn increment(&self, server: &Server, name: &str, base: &str) -> BackupReport {
+        let base = self.path(base);
+        let report = self.try_backup(server, name, |options| {
+            options.from = Some(IncrementFrom::Set(base));
+        });
+        report.unwrap()
+    }
+
+    pub fn try_backup(
+        &self,
+        server: &Server,
+        name: &str,
+        change: impl FnOnce(&mut InstanceOptions),
+    ) -> Result<BackupReport, Error> {
+        let mut instance = instance_options(server);
+        change(&mut instance);
+        let request = BackupRequest {
+            instance,
+            to: self.path(name),
+        };
+        backup(&request, &self.catalogue(), &job())
+    }
+
+    pub fn restore(&self, set: &str, to: &str) -> RestoreReport {
+        self.try_restore(&self.path(set), to).unwrap()
+    }
+
+    pub fn try_restore(&self, set: &Path, to: &str) -> Result<RestoreReport, Error> {
+        let request = RestoreRequest {
+            set: set.to_owned(),
+            chain: Vec::new(),
+            to: self.path(to),
+            force: false,
+            owner: None,
+        };
+        restore(&request, &job())
+    }
+
+    /// Boots a restored directory.
+    pub fn boot(&self, name: &str, args: &[&str]) -> Server {
+        Server::start_on(&self.path(name), args).unwrap()
+    }
+}
+
+pub fn instance_options(server: &Server) -> InstanceOptions {
+    InstanceOptions {
+        connect: ConnectOptions {
+            endpoint: Endpoint::Socket(server.socket().to_owned()),
+            user: "root".into(),
+            ..ConnectOptions::default()
+        },
+        datadir: None,
+        page_track: false,
+        from: None,
+        scan: false,
+        lock_wait_timeout: Duration::from_secs(60),
+    }
+}
+
+pub fn job() -> Job {
+    let options = JobOptions {
+        parallel: 3,
+        read_rate: None,
+    };
+    Job::new(&options, Arc::new(AtomicBool::new(false)))
+}
+
+/// Checks every table of a restored server, that it knows where it comes from, and that its error
+/// log is clean.
+pub fn check_restored(server: &Server, report: &BackupReport) {
+    testkit::check_tables(server).unwrap();
+    assert_eq!(
+        testkit::scan_error_log(&server.error_log()),
+        Vec::<String>::new()
+    );
+    let gtids = server
+        .query_value("SELECT REPLACE(@@gtid_executed, '\\n', '')")
+        .unwrap();
+    assert_eq!(gtids, report.binlog.gtid_executed);
+    let status = server
+        .sql_rows(
+            "SELECT STATE, ERROR_NO, BINLOG_FILE, BINLOG_POSITION, REPLACE(GTID_EXECUTED, '\\n', '') \
+             FROM performance_schema.clone_status",
+        )
+        .unwrap();
+    let expected = [
+        "Completed",
+        "0",
+        &report.binlog.file,
+        &report.binlog.position.to_string(),
+        &report.binlog.gtid_executed,
+    ];
+    assert_eq!(status, [expected.map(str::to_owned).to_vec()]);
+}
+
+/// The restored server, brought up to date by the donor's binary log, equals the donor. Row events
+/// do not move AUTO_INCREMENT counters as the statements did that reserved values in blocks, and
+/// DDL of undo tablespaces is not in the binary log.
+pub fn check_with_binlog(donor: &Server, restored: &Server, report: &BackupReport) {
+    testkit::replay_binlog(donor, restored, &report.binlog.file, report.binlog.position).unwrap();
+    let take = |server| {
+        let snapshot = testkit::snapshot(server).unwrap().ignoring_auto_increment();
+        snapshot.ignoring_objects("undo tablespace")
+    };
+    testkit::assert_same(&take(donor), &take(restored));
+}

@@ -1,0 +1,105 @@
+//! The main path on a live server: backups under load and DDL, restored, booted, compared.
+
+mod common;
+
+use common::{Place, check_restored, check_with_binlog};
+use std::time::Duration;
+use testkit::{Server, ServerOptions, Workload, WorkloadOptions};
+
+fn load(ddl: bool, seed: u64) -> WorkloadOptions {
+    WorkloadOptions {
+        threads: 2,
+        ddl,
+        seed,
+        ..WorkloadOptions::default()
+    }
+}
+
+#[test]
+fn a_quiet_server_is_restored_as_it_was() {
+    let (server, place) = (
+        Server::start(ServerOptions::default()).unwrap(),
+        Place::new(),
+    );
+    server.load_sysbench_like(2, 5000).unwrap();
+    let report = place.full(&server, "full", false);
+    let before = testkit::snapshot(&server).unwrap();
+    place.restore("full", "data");
+    let restored = place.boot("data", &[]);
+    check_restored(&restored, &report);
+    testkit::assert_same(&before, &testkit::snapshot(&restored).unwrap());
+}
+
+#[test]
+fn full_and_increments_under_load_and_ddl_equal_the_donor() {
+    let (server, place) = (
+        Server::start(ServerOptions::default()).unwrap(),
+        Place::new(),
+    );
+    server.load_sysbench_like(2, 20000).unwrap();
+    let workload = Workload::start(&server, load(true, 7)).unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    let full = place.full(&server, "full", true);
+    std::thread::sleep(Duration::from_secs(3));
+    let first = place.increment(&server, "incr1", "full");
+    std::thread::sleep(Duration::from_secs(3));
+    let second = place.increment(&server, "incr2", "incr1");
+    std::thread::sleep(Duration::from_secs(1));
+    let stats = workload.stop();
+    assert!(stats.transactions > 50 && stats.ddl > 10, "{stats:?}");
+    for (set, report) in [("full", full), ("incr1", first), ("incr2", second)] {
+        assert_ne!(report.lsn.page_track, innodb::lsn::Lsn::ZERO);
+        let data = format!("data-{set}");
+        place.restore(set, &data);
+        let restored = place.boot(&data, &[]);
+        check_restored(&restored, &report);
+        Workload::check(&restored).unwrap();
+        check_with_binlog(&server, &restored, &report);
+    }
+}
+
+#[test]
+fn a_full_without_page_tracking_is_right_under_load() {
+    let (server, place) = (
+        Server::start(ServerOptions::default()).unwrap(),
+        Place::new(),
+    );
+    server.load_sysbench_like(1, 20000).unwrap();
+    let workload = Workload::start(&server, load(true, 11)).unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    let report = place.full(&server, "full", false);
+    std::thread::sleep(Duration::from_secs(1));
+    workload.stop();
+    assert_eq!(report.lsn.page_track, innodb::lsn::Lsn::ZERO);
+    place.restore("full", "data");
+    let restored = place.boot("data", &[]);
+    check_restored(&restored, &report);
+    check_with_binlog(&server, &restored, &report);
+}
+
+#[test]
+fn a_restart_makes_the_increment_a_scan() {
+    let (mut server, place) = (
+        Server::start(ServerOptions::default()).unwrap(),
+        Place::new(),
+    );
+    server.load_sysbench_like(1, 20000).unwrap();
+    let workload = Workload::start(&server, load(false, 3)).unwrap();
+    place.full(&server, "full", true);
+    std::thread::sleep(Duration::from_secs(2));
+    server.kill9().unwrap();
+    workload.stop();
+    server.start_again().unwrap();
+    let workload = Workload::start(&server, load(true, 4)).unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    let first = place.increment(&server, "incr1", "full");
+    assert_eq!(first.pages_by, "scan");
+    std::thread::sleep(Duration::from_secs(2));
+    let second = place.increment(&server, "incr2", "incr1");
+    assert_eq!(second.pages_by, "tracked");
+    workload.stop();
+    place.restore("incr2", "data");
+    let restored = place.boot("data", &[]);
+    check_restored(&restored, &second);
+    check_with_binlog(&server, &restored, &second);
+}
