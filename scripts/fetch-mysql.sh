@@ -138,7 +138,8 @@ done
 
 version=$(dpkg-deb -f "$work"/cache/archives/mysql-server-core_*.deb Version)
 echo "mysql-server-core $version" >"$work/root/.complete"
-rm -rf "$target"
+# Data directories prepared with an earlier server are of no more use.
+rm -rf "$target" "$cache/templates"
 mv "$work/root" "$target"
 rm -rf "$work"
 say "mysql-server-core $version is in $target ($count packages)"
