@@ -65,3 +65,52 @@ impl FileDesc {
         self.space.map_or(4096, |space| space.geometry.physical())
     }
 }
+
+/// Directories of a data directory that hold no tables: they are rebuilt or made anew.
+pub(crate) const SERVER_DIRECTORIES: &[&str] = &[
+    "#innodb_redo",
+    "#innodb_temp",
+    "#ib_archive",
+    "#meb",
+    "#clone",
+    "lost+found",
+    "#file_purge",
+];
+
+/// Whether a name is that of a file made of pages. Undo tablespaces made by the server are
+/// `undo_NNN`; files of the system tablespace are known by configuration.
+pub(crate) fn is_tablespace_name(name: &str) -> bool {
+    let is_undo = name
+        .strip_prefix("undo_")
+        .is_some_and(|number| number.len() == 3 && number.bytes().all(|b| b.is_ascii_digit()));
+    has_extension(name, "ibd") || has_extension(name, "ibu") || is_undo
+}
+
+/// Whether a file name has this extension.
+pub(crate) fn has_extension(name: &str, extension: &str) -> bool {
+    std::path::Path::new(name)
+        .extension()
+        .is_some_and(|found| found == extension)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tablespaces_are_known_by_name() {
+        for name in ["t.ibd", "a.b#c.ibd", "undo_001", "u.ibu"] {
+            assert!(is_tablespace_name(name), "{name}");
+        }
+        for name in [
+            "undo_1_trunc.log",
+            "undo_001_trunc.log",
+            "ibdata1",
+            "t.ibd.bak",
+            "t.cfg",
+            "ibd",
+        ] {
+            assert!(!is_tablespace_name(name), "{name}");
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::pages::PageReader;
 use super::session::{Facts, ListedSpace, Session};
-use crate::files::{FileKind, SpaceInfo};
+use crate::files::{FileKind, SERVER_DIRECTORIES, SpaceInfo, has_extension, is_tablespace_name};
 use crate::set::SourceIdentity;
 use crate::{Error, Job, Result};
 use innodb::flags::SpaceFlags;
@@ -60,17 +60,6 @@ pub(super) struct Inventory {
     /// Files made of pages whose first page could not be read: being created or dropped.
     pub unsettled: Vec<(PathBuf, String)>,
 }
-
-/// Directories of the data directory that no backup holds: they are rebuilt or made anew.
-const SKIPPED_DIRECTORIES: &[&str] = &[
-    "#innodb_redo",
-    "#innodb_temp",
-    "#ib_archive",
-    "#meb",
-    "#clone",
-    "lost+found",
-    "#file_purge",
-];
 
 /// Extensions of files of non-InnoDB tables and of the dictionary's copies of them.
 const PLAIN_EXTENSIONS: &[&str] = &[
@@ -289,11 +278,11 @@ impl Collector<'_> {
                 "Convert the tables to InnoDB, or back them up by the engine's own means.",
             ));
         }
-        if (depth == 0 && SKIPPED_DIRECTORIES.contains(&name)) || depth >= MAX_DEPTH {
+        if (depth == 0 && SERVER_DIRECTORIES.contains(&name)) || depth >= MAX_DEPTH {
             return Ok(());
         }
         // A directory that the server uses for something else may lie within the data directory.
-        if depth > 0 && SKIPPED_DIRECTORIES.contains(&name) {
+        if depth > 0 && SERVER_DIRECTORIES.contains(&name) {
             return Ok(());
         }
         self.directories.insert(full.to_owned());
@@ -495,47 +484,10 @@ pub(super) fn birth_time(file: &File) -> Option<i64> {
     i64::try_from(since.as_nanos()).ok()
 }
 
-/// Whether a name is that of a file made of pages. Undo tablespaces made by the server are
-/// `undo_NNN`; files of the system tablespace are known by configuration.
-fn is_tablespace_name(name: &str) -> bool {
-    let is_undo = name
-        .strip_prefix("undo_")
-        .is_some_and(|number| number.len() == 3 && number.bytes().all(|b| b.is_ascii_digit()));
-    has_extension(name, "ibd") || has_extension(name, "ibu") || is_undo
-}
-
-fn has_extension(name: &str, extension: &str) -> bool {
-    Path::new(name)
-        .extension()
-        .is_some_and(|found| found == extension)
-}
-
 fn not_utf8(path: &Path) -> Error {
     Error::refused(
         1105,
         format!("the name of '{}' is not UTF-8", path.display()),
         "Rename the file, or the tablespace it belongs to.",
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tablespaces_are_known_by_name() {
-        for name in ["t.ibd", "a.b#c.ibd", "undo_001", "u.ibu"] {
-            assert!(is_tablespace_name(name), "{name}");
-        }
-        for name in [
-            "undo_1_trunc.log",
-            "undo_001_trunc.log",
-            "ibdata1",
-            "t.ibd.bak",
-            "t.cfg",
-            "ibd",
-        ] {
-            assert!(!is_tablespace_name(name), "{name}");
-        }
-    }
 }
