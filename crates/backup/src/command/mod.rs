@@ -3,6 +3,8 @@
 
 mod backup;
 mod restore;
+mod verify;
 
 pub use backup::{BackupReport, BackupRequest, backup};
 pub use restore::{RestoreReport, RestoreRequest, restore};
+pub use verify::{Problem, VerifiedKind, VerifyReport, VerifyRequest, verify};

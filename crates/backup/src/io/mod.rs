@@ -4,6 +4,7 @@ mod checked;
 mod digest;
 mod durable;
 mod handles;
+mod lock;
 mod sparse;
 mod throttle;
 mod writeback;
@@ -15,7 +16,8 @@ pub(crate) use durable::{
     sync_filesystem, write_new,
 };
 pub(crate) use handles::{Handles, open_rw};
-pub(crate) use sparse::{Layout, overwrite, write_fresh};
+pub(crate) use lock::lock_holder;
+pub(crate) use sparse::{Layout, is_zero, overwrite, write_fresh};
 pub(crate) use throttle::Throttle;
 pub(crate) use writeback::{WINDOW, Writeback, drop_cache};
 

@@ -1,0 +1,123 @@
+//! `verify`: is every byte of a set, or of a data directory, what it must be?
+//!
+//! A set is compared with its manifest: names, sizes, digests, and then what no digest can tell,
+//! because a program that goes wrong digests what it wrote: whether pages are whole, in their
+//! place and not newer than the set, whether deltas, redo and the files in `#clone` say what the
+//! manifest says, and whether the ancestors are there. A data directory has no digests; its pages
+//! and its redo log are checked against each other. Damage is never an error here but an answer,
+//! and all of it is given.
+
+mod contents;
+mod directory;
+mod findings;
+mod pages;
+mod redo;
+mod set;
+
+use self::findings::Findings;
+use crate::set::SetId;
+use crate::set::layout::{CHUNK_VALUES, IN_PROGRESS, MANIFEST, MANIFEST_DIGEST};
+use crate::{Error, Job, Result};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+pub use self::findings::Problem;
+
+/// What to verify.
+#[derive(Debug, Clone)]
+pub struct VerifyRequest {
+    /// A set, or the data directory of a stopped server.
+    pub path: PathBuf,
+    /// Sets, or directories of sets, in which ancestors may be found.
+    pub chain: Vec<PathBuf>,
+    /// Only digests and small files: no pages, no redo blocks.
+    pub quick: bool,
+}
+
+/// What was verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VerifiedKind {
+    /// A backup set, full or increment.
+    Set,
+    /// A data directory without a manifest.
+    DataDirectory,
+}
+
+/// What was found.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct VerifyReport {
+    /// The directory.
+    pub path: PathBuf,
+    /// Set or data directory.
+    pub kind: VerifiedKind,
+    /// The set, if its manifest can be read.
+    pub set_id: Option<SetId>,
+    /// The set with its ancestors, the full one first; only the set where they are not complete.
+    pub chain: Vec<SetId>,
+    /// Everything that is wrong, ordered by file; empty when nothing is.
+    pub problems: Vec<Problem>,
+    /// Files read.
+    pub files: u64,
+    /// Pages checked.
+    pub pages: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Seconds it took.
+    pub seconds: f64,
+}
+
+/// Verifies. Fails only when that cannot be done at all: not a directory, in use by a server,
+/// cancelled.
+///
+/// Of encrypted pages and redo only the digests and headers can be checked. In a data directory
+/// nothing tells that a page which was never written should have been, and pages that were torn
+/// when a server crashed are reported although its recovery may repair them.
+pub fn verify(request: &VerifyRequest, job: &Job) -> Result<VerifyReport> {
+    let begin = Instant::now();
+    let path = std::path::absolute(&request.path)
+        .map_err(|e| Error::io("open directory", &request.path, e))?;
+    let meta = std::fs::metadata(&path).map_err(|e| Error::io("open directory", &path, e))?;
+    if !meta.is_dir() {
+        let error = std::io::ErrorKind::NotADirectory.into();
+        return Err(Error::io("open directory", &path, error));
+    }
+    let findings = Findings::new(&path);
+    if path.join(IN_PROGRESS).exists() {
+        let detail = "marks a directory that was never completed, or still is under construction";
+        findings.add(IN_PROGRESS, detail);
+    }
+    let kind = if is_set(&path) {
+        VerifiedKind::Set
+    } else {
+        VerifiedKind::DataDirectory
+    };
+    let result = match kind {
+        VerifiedKind::Set => set::verify(&path, request, &findings, job),
+        VerifiedKind::DataDirectory => directory::verify(&path, request.quick, &findings, job)
+            .map(|()| set::Identity::default()),
+    };
+    if result.is_err() {
+        job.progress.fail();
+    }
+    let identity = result.map_err(|error| job.cause(error))?;
+    let (files, pages, bytes) = findings.counts();
+    Ok(VerifyReport {
+        kind,
+        set_id: identity.id,
+        chain: identity.chain,
+        problems: findings.into_problems(),
+        files,
+        pages,
+        bytes,
+        seconds: begin.elapsed().as_secs_f64(),
+        path,
+    })
+}
+
+/// Whether the directory is, or was, a set: one that has lost its manifest still is.
+fn is_set(path: &Path) -> bool {
+    [MANIFEST, MANIFEST_DIGEST, CHUNK_VALUES]
+        .iter()
+        .any(|name| path.join(name).symlink_metadata().is_ok())
+}
