@@ -1,6 +1,6 @@
 //! Chains: a full set and the increments that connect to it.
 
-use crate::set::{BackupSet, Manifest, SetId, SetKind};
+use crate::set::{BackupSet, Manifest, PagesBy, SetId, SetKind};
 use crate::{Error, Result};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -23,12 +23,11 @@ impl Chain {
             .last()
             .filter(|set| set.manifest().kind == SetKind::Increment)
         {
-            let parent = match recorded_parent(child) {
-                Some(parent) => parent,
-                None => {
-                    let library = library.get_or_insert_with(|| Library::read(&last, more));
-                    library.parent_of(child)?
-                }
+            let parent = if let Some(parent) = recorded_parent(child) {
+                parent
+            } else {
+                let library = library.get_or_insert_with(|| Library::read(&last, more));
+                library.parent_of(child)?
             };
             sets.push(parent);
             if sets.len() > 10_000 {
@@ -106,12 +105,17 @@ fn links(parent: &Manifest, child: &Manifest) -> Result<(), String> {
     {
         return Err(format!("it is based on set {id}, this is {}", parent.id));
     }
-    // All changes up to the parent's checkpoint are in its pages. What came later must be in the
-    // increment, because the parent's redo is not used.
-    if child.lsn.start > parent.lsn.checkpoint {
+    // The parent's redo is not used: what its pages do not have, the increment must have. By page
+    // tracking that is what was flushed since the parent's start point; by page LSN it is every
+    // page changed since the parent's checkpoint.
+    let needed = match child.pages_by {
+        PagesBy::Tracked => parent.lsn.page_track,
+        PagesBy::Scan | PagesBy::All => parent.lsn.checkpoint,
+    };
+    if child.lsn.start > needed {
         return Err(format!(
-            "it has the changes since LSN {}, those since {} are needed",
-            child.lsn.start, parent.lsn.checkpoint
+            "it has the changes since LSN {}, those since {needed} are needed",
+            child.lsn.start
         ));
     }
     if child.lsn.end < parent.lsn.end {

@@ -165,7 +165,7 @@ impl Error {
     }
 
     /// A file that does not hold what it should.
-    pub(crate) fn damaged(path: &Path, detail: impl ToString) -> Self {
+    pub(crate) fn damaged(path: &Path, detail: impl std::fmt::Display) -> Self {
         Self::Damaged {
             path: path.to_owned(),
             detail: detail.to_string(),
@@ -198,7 +198,7 @@ impl Error {
             Self::Privilege { grant, .. } => {
                 return Some(format!("Run as an administrator: {grant}"));
             }
-            Self::History(error) => return error.hint().map(|hint| hint.to_string()),
+            Self::History(error) => return error.hint(),
             Self::Refused { hint, .. } => hint,
             Self::BadPage { .. } => {
                 "Check the table (CHECK TABLE) and the disk below it; nothing usable was left behind."

@@ -2,6 +2,7 @@
 
 mod common;
 
+use backup::set::PagesBy;
 use common::{Place, check_restored, check_with_binlog};
 use std::time::Duration;
 use testkit::{Server, ServerOptions, Workload, WorkloadOptions};
@@ -93,10 +94,10 @@ fn a_restart_makes_the_increment_a_scan() {
     let workload = Workload::start(&server, load(true, 4)).unwrap();
     std::thread::sleep(Duration::from_secs(2));
     let first = place.increment(&server, "incr1", "full");
-    assert_eq!(first.pages_by, "scan");
+    assert_eq!(first.pages_by, PagesBy::Scan);
     std::thread::sleep(Duration::from_secs(2));
     let second = place.increment(&server, "incr2", "incr1");
-    assert_eq!(second.pages_by, "tracked");
+    assert_eq!(second.pages_by, PagesBy::Tracked);
     workload.stop();
     place.restore("incr2", "data");
     let restored = place.boot("data", &[]);

@@ -2,7 +2,7 @@
 
 use crate::donor::instance::{InstanceDonor, InstanceOptions};
 use crate::recipient::{BackupSetRecipient, Recipient, SetOptions, Snapshot, Target};
-use crate::set::{BinlogPosition, CloneRecord, LsnRecord, SetId, SetKind};
+use crate::set::{BinlogPosition, CloneRecord, LsnRecord, PagesBy, SetId, SetKind};
 use crate::{Error, Job, Progress, Result, StageState, engine};
 use catalogue::{Catalogue, CloneId, CloneType, NewClone, Outcome, StageUpdate, State};
 use std::path::PathBuf;
@@ -34,8 +34,8 @@ pub struct BackupReport {
     pub lsn: LsnRecord,
     /// Binary log position at the end LSN.
     pub binlog: BinlogPosition,
-    /// How changed pages were found: `all`, `tracked` or `scan`.
-    pub pages_by: String,
+    /// How changed pages were found.
+    pub pages_by: PagesBy,
     /// Bytes read from the donor.
     pub bytes_read: u64,
     /// Seconds it took.
@@ -43,7 +43,7 @@ pub struct BackupReport {
 }
 
 /// How often a running clone is written to the catalogue.
-const RECORD_EVERY: Duration = Duration::from_millis(1000);
+const RECORD_EVERY: Duration = Duration::from_secs(1);
 
 /// Makes a backup.
 pub fn backup(request: &BackupRequest, catalogue: &Catalogue, job: &Job) -> Result<BackupReport> {
@@ -69,7 +69,7 @@ pub fn backup(request: &BackupRequest, catalogue: &Catalogue, job: &Job) -> Resu
             destination: destination.display().to_string(),
             start_lsn: donor.start_lsn().get(),
         })
-        .map_err(history_error)?;
+        .map_err(Error::History)?;
     let set_id = SetId::random().map_err(|e| Error::refused(1105, e.to_string(), ""))?;
     let options = SetOptions {
         kind,
@@ -88,7 +88,7 @@ pub fn backup(request: &BackupRequest, catalogue: &Catalogue, job: &Job) -> Resu
         let mut donor = donor;
         engine::run(&mut donor, &recipient, job)
     });
-    finish_record(catalogue, id, &set_id, &result)?;
+    finish_record(catalogue, id, &set_id, &result);
     let snapshot = result?;
     Ok(BackupReport {
         id: id.get(),
@@ -135,7 +135,6 @@ fn record(catalogue: &Catalogue, id: CloneId, progress: &Progress) {
         if sample.state == StageState::NotStarted {
             continue;
         }
-        let seconds = sample.elapsed.as_secs_f64().max(0.001);
         let mut update = StageUpdate::new(match sample.state {
             StageState::NotStarted => State::NotStarted,
             StageState::InProgress => State::InProgress,
@@ -146,20 +145,22 @@ fn record(catalogue: &Catalogue, id: CloneId, progress: &Progress) {
         update.estimate = sample.estimate;
         update.data = sample.data;
         update.network = sample.network;
-        update.data_speed = (sample.data as f64 / seconds) as u64;
-        update.network_speed = (sample.network as f64 / seconds) as u64;
+        update.data_speed = per_second(sample.data, sample.elapsed);
+        update.network_speed = per_second(sample.network, sample.elapsed);
         if let Err(error) = catalogue.stage(id, sample.stage.label(), &update) {
             tracing::debug!(%error, stage = %sample.stage, "progress not recorded");
         }
     }
 }
 
-fn finish_record(
-    catalogue: &Catalogue,
-    id: CloneId,
-    set_id: &SetId,
-    result: &Result<Snapshot>,
-) -> Result<()> {
+fn per_second(bytes: u64, time: Duration) -> u64 {
+    let millis = time.as_millis().max(1);
+    (u128::from(bytes) * 1000 / millis) as u64
+}
+
+/// Records the end. When that fails the result stands: a sealed set says the same as the row would,
+/// and the catalogue can be rebuilt from it.
+fn finish_record(catalogue: &Catalogue, id: CloneId, set_id: &SetId, result: &Result<Snapshot>) {
     let recorded = match result {
         Ok(snapshot) => catalogue.complete(
             id,
@@ -183,20 +184,7 @@ fn finish_record(
             },
         ),
     };
-    match (recorded, result) {
-        // The set is sealed and says the same; the catalogue can be rebuilt from it.
-        (Err(error), Ok(_)) => {
-            tracing::error!(%error, "the backup is complete, but could not be recorded in the history");
-            Ok(())
-        }
-        (Err(error), Err(_)) => {
-            tracing::error!(%error, "the failure could not be recorded in the history");
-            Ok(())
-        }
-        (Ok(()), _) => Ok(()),
+    if let Err(error) = recorded {
+        tracing::error!(%error, "the end of the backup could not be recorded in the history");
     }
-}
-
-pub(super) fn history_error(error: catalogue::Error) -> Error {
-    Error::History(error)
 }

@@ -434,7 +434,7 @@ impl Recipient for BackupSetRecipient {
             binlog: snapshot.binlog.clone(),
             page_size: snapshot.page_size,
             clone,
-            pages_by: snapshot.pages_by.clone(),
+            pages_by: snapshot.pages_by,
             directories: self
                 .directories
                 .lock()

@@ -9,7 +9,7 @@ pub use backup_set::{BackupSetRecipient, SetOptions};
 pub use data_directory::DataDirectoryRecipient;
 pub use target::{Target, free_space};
 
-use crate::set::{BinlogPosition, LsnRecord, ServerRecord, SetId, SetKind};
+use crate::set::{BinlogPosition, LsnRecord, PagesBy, ServerRecord, SetId, SetKind};
 use crate::{FileDesc, FileId, Job, Result, Stage};
 use innodb::ids::PageNo;
 use roaring::RoaringBitmap;
@@ -58,7 +58,7 @@ pub struct Snapshot {
     /// `innodb_page_size` in bytes.
     pub page_size: u32,
     /// How changed pages were found.
-    pub pages_by: String,
+    pub pages_by: PagesBy,
     /// `LOCAL INSTANCE`, or host and port.
     pub source: String,
 }

@@ -68,7 +68,7 @@ impl Manifest {
 
     fn lsn_faults(&self, faults: &mut Vec<String>) {
         let lsn = &self.lsn;
-        if lsn.start > lsn.checkpoint || lsn.checkpoint > lsn.end || lsn.page_track > lsn.end {
+        if lsn.start.max(lsn.checkpoint).max(lsn.page_track) > lsn.end {
             faults.push(format!("LSNs out of order: {lsn:?}"));
         }
         let of_full = lsn.start == Lsn::ZERO && self.parent.is_none();

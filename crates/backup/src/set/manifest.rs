@@ -3,7 +3,7 @@
 use crate::files::FileKind;
 use innodb::lsn::Lsn;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::fmt::{self, Write};
 
 /// Identity of a set: 32 hexadecimal digits, random.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -15,9 +15,12 @@ impl SetId {
     pub fn random() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes)?;
-        Ok(Self(
-            bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
-        ))
+        let mut digits = String::with_capacity(32);
+        for byte in bytes {
+            // Writing to a string does not fail.
+            let _ = write!(digits, "{byte:02x}");
+        }
+        Ok(Self(digits))
     }
 
     /// The digits.
@@ -30,6 +33,19 @@ impl fmt::Display for SetId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// How the changed pages of a set were found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PagesBy {
+    /// They were not: the set has all pages.
+    All,
+    /// From page tracking, since the start LSN: those flushed after tracking began a new start
+    /// point there.
+    Tracked,
+    /// By reading every page: those whose LSN is at least the start LSN.
+    Scan,
 }
 
 /// Full or increment.
@@ -94,7 +110,7 @@ pub struct ServerRecord {
 /// The LSNs of a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LsnRecord {
-    /// The set holds all changes since this one; 0 for a full.
+    /// The set holds all changes since this one, in the sense of [`PagesBy`]; 0 for a full.
     pub start: Lsn,
     /// An increment by page tracking may start here; 0 without tracking.
     pub page_track: Lsn,
@@ -240,8 +256,8 @@ pub struct Manifest {
     pub page_size: u32,
     /// The row of `clone_history`.
     pub clone: CloneRecord,
-    /// How the changed pages were found: `tracked`, `scan`, or `all` for a full.
-    pub pages_by: String,
+    /// How the changed pages were found.
+    pub pages_by: PagesBy,
     /// Directories of the restored data directory, empty schemas included.
     pub directories: Vec<String>,
     /// Files of the restored data directory.

@@ -10,8 +10,8 @@ mod manifest;
 mod open;
 
 pub use manifest::{
-    BinlogPosition, CloneRecord, Content, FileRecord, LsnRecord, Manifest, ProcessIdentity,
-    ServerRecord, SetId, SetKind, SourceIdentity, SpaceRecord, StoredFile,
+    BinlogPosition, CloneRecord, Content, FileRecord, LsnRecord, Manifest, PagesBy,
+    ProcessIdentity, ServerRecord, SetId, SetKind, SourceIdentity, SpaceRecord, StoredFile,
 };
 pub use open::BackupSet;
 pub(crate) use open::digest_line;

@@ -13,7 +13,7 @@ use crate::chain::Chain;
 use crate::files::{FileKind, SpaceInfo};
 use crate::io::BUFFER;
 use crate::recipient::{Delivery, PlannedFile, Recipient, Snapshot, StagePlan};
-use crate::set::{BackupSet, Content, FileRecord, SetKind, SpaceRecord};
+use crate::set::{BackupSet, Content, FileRecord, PagesBy, SetKind, SpaceRecord};
 use crate::{Error, FileDesc, FileId, Job, Result, Stage};
 use innodb::flags::SpaceFlags;
 use innodb::geometry::Geometry;
@@ -248,7 +248,7 @@ impl Donor for ChainDonor {
             lsn,
             binlog: manifest.binlog.clone(),
             page_size: manifest.page_size,
-            pages_by: "all".to_owned(),
+            pages_by: PagesBy::All,
             source: manifest.clone.source.clone(),
         })
     }

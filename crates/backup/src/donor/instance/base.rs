@@ -48,7 +48,7 @@ impl Base {
         session: &mut Session,
         facts: &Facts,
     ) -> Result<Self> {
-        let mut base = match from {
+        let base = match from {
             IncrementFrom::Set(path) => Self::from_set(path, scan, facts)?,
             IncrementFrom::StartLsn(lsn) => Self {
                 parent: None,
@@ -115,7 +115,12 @@ impl Base {
         }
         Ok(Self {
             parent: Some((manifest.id.clone(), path.display().to_string())),
-            start: tracked.unwrap_or(manifest.lsn.checkpoint),
+            start: match (method, tracked) {
+                (Method::Tracked, Some(tracked)) => tracked,
+                // What changed before the checkpoint is in the base's pages. The start point of
+                // page tracking may be later, and pages changed in between are not.
+                _ => manifest.lsn.checkpoint,
+            },
             files: Some(files.collect()),
             method,
         })
@@ -123,7 +128,7 @@ impl Base {
 
     /// Tracking must have been on, without a break, since the start LSN.
     fn check_tracking(
-        &mut self,
+        &self,
         from: &IncrementFrom,
         session: &mut Session,
         facts: &Facts,
@@ -151,11 +156,10 @@ impl Base {
             });
         }
         if *from == IncrementFrom::StartLsn(self.start) && !group_is_of_this_process(facts)? {
-            tracing::warn!(
+            return Err(not_tracked(
                 "page tracking was switched on before the server's last start and can have lost \
-                 pages since, so changed pages are found by reading the LSN of every page"
-            );
-            self.method = Method::Scan;
+                 pages since; name the base by --based-on to have them found by their LSN",
+            ));
         }
         Ok(())
     }

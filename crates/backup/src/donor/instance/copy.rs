@@ -42,7 +42,7 @@ enum Task {
 #[derive(Debug, Default)]
 pub(super) struct Tasks {
     work: Vec<Work>,
-    tasks: Vec<Task>,
+    queue: Vec<Task>,
     next: AtomicUsize,
 }
 
@@ -73,14 +73,14 @@ impl Tasks {
         }
         Self {
             work,
-            tasks,
+            queue: tasks,
             next: AtomicUsize::new(0),
         }
     }
 
     /// Bytes that the tasks deliver.
     pub(super) fn bytes(&self) -> u64 {
-        self.tasks
+        self.queue
             .iter()
             .map(|task| match task {
                 Task::Range { len, .. } => *len,
@@ -172,7 +172,7 @@ impl Tasks {
         mut act: impl FnMut(Task, &Work, &File, &mut [u8]) -> Result<(), ReadError>,
     ) -> Result<()> {
         let mut buffer = vec![0; BUFFER];
-        while let Some(task) = self.tasks.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+        while let Some(task) = self.queue.get(self.next.fetch_add(1, Ordering::Relaxed)) {
             job.check()?;
             idle()?;
             let (Task::Range { work, .. } | Task::Pages { work, .. }) = *task;

@@ -94,7 +94,7 @@ impl Inventory {
         let listed = session.tablespaces()?;
         let mut known = HashMap::new();
         for space in &listed {
-            if let Some(inode) = inode(&facts.datadir.join(&space.path))? {
+            if let Some((_, inode)) = locate(facts, &space.path)? {
                 known.insert(inode, space);
             }
         }
@@ -114,7 +114,9 @@ impl Inventory {
             } else {
                 FileKind::Tablespace
             };
-            collector.external(&facts.datadir.join(&space.path), kind)?;
+            if let Some((path, _)) = locate(facts, &space.path)? {
+                collector.external(&path, kind)?;
+            }
         }
         let mut inventory = Self {
             directories: std::mem::take(&mut collector.directories),
@@ -145,7 +147,13 @@ impl Inventory {
                     .push(describe(&path, &name, FileKind::Plain, None, &file)?);
             }
         }
+        if facts.data_home != facts.datadir {
+            inventory.add_buffer_pool_dump(&facts.data_home)?;
+        }
         inventory.check_unique()?;
+        if settled {
+            inventory.check_complete(&listed)?;
+        }
         Ok(inventory)
     }
 
@@ -195,6 +203,38 @@ impl Inventory {
                 .map_err(|_| Error::damaged(&path, "is too long"))?;
         }
         Ok(())
+    }
+
+    /// The dump of the buffer pool lies beside the system tablespace.
+    fn add_buffer_pool_dump(&mut self, data_home: &Path) -> Result<()> {
+        let (path, name) = (data_home.join("ib_buffer_pool"), "ib_buffer_pool");
+        if self.plain.iter().all(|file| file.name != name)
+            && let Some((file, _)) = open_source(&path)?
+        {
+            self.plain
+                .push(describe(&path, name, FileKind::Plain, None, &file)?);
+        }
+        Ok(())
+    }
+
+    /// Every tablespace that the server knows must have been found.
+    fn check_complete(&self, listed: &[ListedSpace]) -> Result<()> {
+        let found: HashSet<SpaceId> = self
+            .spaces
+            .iter()
+            .filter_map(|file| Some(file.space?.id))
+            .collect();
+        match listed
+            .iter()
+            .find(|space| space.has_file && !found.contains(&space.id))
+        {
+            Some(missing) => Err(Error::io(
+                "open file",
+                Path::new(&missing.path),
+                std::io::ErrorKind::NotFound.into(),
+            )),
+            None => Ok(()),
+        }
     }
 
     fn check_unique(&self) -> Result<()> {
@@ -415,6 +455,18 @@ fn probe(
         Some(space),
         &file,
     )?)))
+}
+
+/// Where a file that the server lists is, with device and inode number. It leaves out the
+/// directory of undo and system tablespaces. `None` when the file is gone.
+fn locate(facts: &Facts, listed: &str) -> Result<Option<(PathBuf, (u64, u64))>> {
+    for directory in [&facts.datadir, &facts.undo_dir, &facts.data_home] {
+        let path = directory.join(listed);
+        if let Some(inode) = inode(&path)? {
+            return Ok(Some((path, inode)));
+        }
+    }
+    Ok(None)
 }
 
 /// Device and inode number; `None` when the file is gone.

@@ -29,7 +29,7 @@ use self::tracked::{Group, TrackedPages};
 use self::watch::CancelWatch;
 use super::Donor;
 use crate::recipient::{Delivery, PlannedFile, Recipient, Snapshot, StagePlan};
-use crate::set::{LsnRecord, SetKind};
+use crate::set::{LsnRecord, PagesBy, SetKind};
 use crate::{Error, FileDesc, FileId, Job, Result, Stage};
 use innodb::lsn::Lsn;
 use roaring::RoaringBitmap;
@@ -426,11 +426,10 @@ impl InstanceDonor {
             binlog: status.binlog,
             page_size: facts.page_size.get(),
             pages_by: match self.base.as_ref().map(|base| base.method) {
-                None => "all",
-                Some(Method::Tracked) => "tracked",
-                Some(Method::Scan) => "scan",
-            }
-            .to_owned(),
+                None => PagesBy::All,
+                Some(Method::Tracked) => PagesBy::Tracked,
+                Some(Method::Scan) => PagesBy::Scan,
+            },
             source: "LOCAL INSTANCE".to_owned(),
         });
         Ok(())

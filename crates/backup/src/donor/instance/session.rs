@@ -77,6 +77,8 @@ pub(super) struct ListedSpace {
     pub is_undo: bool,
     pub id: SpaceId,
     pub flags: Option<SpaceFlags>,
+    /// Not discarded.
+    pub has_file: bool,
 }
 
 /// The control connection.
@@ -332,7 +334,7 @@ impl Session {
     pub(super) fn tablespaces(&mut self) -> Result<Vec<ListedSpace>> {
         let rows = self.query(
             "list the tablespaces",
-            "SELECT F.FILE_NAME, F.FILE_TYPE, F.FILE_ID, T.FLAG FROM information_schema.FILES F \
+            "SELECT F.FILE_NAME, F.FILE_TYPE, F.FILE_ID, T.FLAG, T.STATE FROM information_schema.FILES F \
              LEFT JOIN information_schema.INNODB_TABLESPACES T ON T.SPACE = F.FILE_ID \
              WHERE F.FILE_TYPE IN ('TABLESPACE', 'UNDO LOG')",
         )?;
@@ -341,6 +343,7 @@ impl Session {
                 path: row.text(0)?.to_owned(),
                 is_undo: row.text(1)? == "UNDO LOG",
                 id: SpaceId::new(row.parse(2).ok()?),
+                has_file: row.text(4).is_none_or(|state| state != "discarded"),
                 flags: row
                     .parse(3)
                     .ok()

@@ -155,7 +155,7 @@ impl Group {
             for point in reset.points() {
                 let lsn = match point.lsn {
                     Some(lsn) => lsn,
-                    None => match self.point_lsn(&file, &path, point.block, job)? {
+                    None => match point_lsn(&file, &path, point.block, job)? {
                         Some(lsn) => lsn,
                         None => continue,
                     },
@@ -166,16 +166,6 @@ impl Group {
             }
         }
         Ok(best)
-    }
-
-    /// The LSN of a start point is kept in the header of its data block.
-    fn point_lsn(&self, file: &File, path: &Path, block: u64, job: &Job) -> Result<Option<Lsn>> {
-        let (_, at) = data_block_place(block);
-        let Some(bytes) = read_data_block(file, path, at, block, job)? else {
-            return Ok(None);
-        };
-        let data = DataBlock::parse(&bytes).map_err(|e| Error::damaged(path, e))?;
-        Ok(data.header().start_point())
     }
 
     fn first_file(&self) -> Result<u64> {
@@ -196,6 +186,16 @@ impl Group {
     fn path(&self, index: u64) -> PathBuf {
         self.directory.join(format!("ib_page_{index}"))
     }
+}
+
+/// The LSN of a start point is kept in the header of its data block.
+fn point_lsn(file: &File, path: &Path, block: u64, job: &Job) -> Result<Option<Lsn>> {
+    let (_, at) = data_block_place(block);
+    let Some(bytes) = read_data_block(file, path, at, block, job)? else {
+        return Ok(None);
+    };
+    let data = DataBlock::parse(&bytes).map_err(|e| Error::damaged(path, e))?;
+    Ok(data.header().start_point())
 }
 
 /// Data block `number`; `None` where it has not been written.
