@@ -18,16 +18,17 @@ use read::{Missing, Reader};
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct DefaultsArgs {
     /// Read no option file.
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub(crate) no_defaults: bool,
     /// Read only this option file.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) defaults_file: Option<PathBuf>,
     /// Read this option file after the global ones and before the user's own.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) defaults_extra_file: Option<PathBuf>,
     /// Read also the groups whose names end so: `[client_x]` for the suffix `_x`.
-    #[arg(long, value_name = "SUFFIX", env = "MYSQL_GROUP_SUFFIX")]
+    #[arg(long, global = true, value_name = "SUFFIX")]
+    #[arg(env = "MYSQL_GROUP_SUFFIX", hide_env_values = true)]
     pub(crate) defaults_group_suffix: Option<String>,
 }
 

@@ -1,0 +1,156 @@
+//! `innoclone backup`: a running server into a backup set.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use backup::command::{BackupRequest, backup};
+use backup::donor::instance::{IncrementFrom, InstanceOptions};
+use clap::Args;
+use innodb::lsn::Lsn;
+
+use crate::answer::Answer;
+use crate::connection::ConnectionArgs;
+use crate::failure::Failure;
+use crate::job::{self, JobArgs, given_or};
+use crate::option_file::Options;
+use crate::settings::Settings;
+
+/// Arguments of `backup`.
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// Directory of the new set: one that does not exist or is empty.
+    #[arg(long, value_name = "DIR")]
+    to: PathBuf,
+    /// Switch page tracking on, so that fast increments can follow.
+    #[arg(long)]
+    page_track: bool,
+    /// Copy only what changed since this set, full or incremental.
+    #[arg(long, value_name = "SET", conflicts_with = "start_lsn")]
+    based_on: Option<PathBuf>,
+    /// Copy only what changed since this LSN; 0 copies all.
+    #[arg(long, value_name = "N")]
+    start_lsn: Option<Lsn>,
+    /// Find what changed by reading every page, not by page tracking.
+    #[arg(long)]
+    scan: bool,
+    #[command(flatten)]
+    job: JobArgs,
+    /// The server's data directory, where it is not where the server says.
+    #[arg(long, value_name = "DIR")]
+    datadir: Option<PathBuf>,
+    /// How long to wait for DDL that is running [default: 300].
+    #[arg(long, value_name = "SECONDS")]
+    lock_wait_timeout: Option<u32>,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+}
+
+impl BackupArgs {
+    pub(super) fn run(&self, settings: &Settings) -> Result<Answer, Failure> {
+        let options = self.job.options(&settings.options)?;
+        let request = self.request(&settings.options)?;
+        let catalogue = settings.catalogue()?;
+        let report = job::run(&options, settings, |job| backup(&request, &catalogue, job))?;
+        Answer::done("backup", &report)
+    }
+
+    fn request(&self, file: &Options) -> Result<BackupRequest, Failure> {
+        let start_lsn = self.start_lsn.filter(|lsn| *lsn != Lsn::ZERO);
+        let from = match (&self.based_on, start_lsn) {
+            (Some(set), _) => Some(IncrementFrom::Set(set.clone())),
+            (None, Some(lsn)) => Some(IncrementFrom::StartLsn(lsn)),
+            (None, None) => None,
+        };
+        if self.scan && from.is_none() {
+            return Err(Failure::Usage(
+                "--scan is for increments: give --based-on or --start-lsn".to_owned(),
+            ));
+        }
+        let timeout = given_or(self.lock_wait_timeout, file, "lock-wait-timeout")?;
+        let timeout = timeout.unwrap_or(LOCK_WAIT_TIMEOUT);
+        Ok(BackupRequest {
+            to: self.to.clone(),
+            instance: InstanceOptions {
+                datadir: given_or(self.datadir.clone(), file, "datadir")?,
+                page_track: self.page_track,
+                from,
+                scan: self.scan,
+                lock_wait_timeout: Duration::from_secs(timeout.into()),
+                // Last: it may ask for the password.
+                connect: self.connection.resolve(file)?,
+            },
+        })
+    }
+}
+
+/// As MySQL's `clone_ddl_timeout`.
+const LOCK_WAIT_TIMEOUT: u32 = 300;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Cli, Command};
+    use crate::spelling;
+    use clap::Parser as _;
+
+    fn parsed(words: &str) -> BackupArgs {
+        let argv = format!("innoclone backup {words}");
+        let argv = spelling::normal(argv.split_whitespace().map(Into::into));
+        match Cli::try_parse_from(argv).unwrap().command {
+            Command::Backup(args) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn request(words: &str) -> Result<BackupRequest, Failure> {
+        parsed(words).request(&Options::default())
+    }
+
+    #[test]
+    fn a_full_backup_is_the_default() {
+        let request = request("--to /b/full").unwrap();
+        assert_eq!(request.to, PathBuf::from("/b/full"));
+        let instance = request.instance;
+        assert!(instance.from.is_none() && !instance.page_track && !instance.scan);
+        assert_eq!(instance.lock_wait_timeout, Duration::from_secs(300));
+        assert_eq!(instance.datadir, None);
+    }
+
+    #[test]
+    fn every_option_arrives_however_it_is_spelled() {
+        let words = "--to=/b --page_track --based_on /full --scan --datadir /d \
+                     --lock_wait_timeout=7 --parallel 8 --read_rate 10";
+        let instance = request(words).unwrap().instance;
+        assert!(instance.page_track && instance.scan);
+        assert!(
+            matches!(&instance.from, Some(IncrementFrom::Set(set)) if set.as_os_str() == "/full")
+        );
+        assert_eq!(instance.lock_wait_timeout, Duration::from_secs(7));
+        assert_eq!(instance.datadir, Some("/d".into()));
+        let job = parsed(words).job.options(&Options::default()).unwrap();
+        assert_eq!((job.parallel, job.read_rate), (8, Some(10 << 20)));
+    }
+
+    #[test]
+    fn a_start_lsn_of_zero_is_a_full_backup() {
+        let from = |words: &str| request(words).unwrap().instance.from;
+        assert!(from("--to /b --start-lsn 0").is_none());
+        assert!(matches!(
+            from("--to /b --start-lsn 20471"),
+            Some(IncrementFrom::StartLsn(lsn)) if lsn == Lsn::new(20471)
+        ));
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        for words in [
+            "--to /b --based-on /a --start-lsn 5",
+            "--to /b --parallel 0",
+            "--page-track",
+        ] {
+            let argv = format!("innoclone backup {words}");
+            assert!(Cli::try_parse_from(argv.split(' ')).is_err(), "{words}");
+        }
+        assert!(matches!(request("--to /b --scan"), Err(Failure::Usage(_))));
+    }
+}

@@ -1,0 +1,97 @@
+//! The log on standard error, and its peace with progress bars.
+
+use std::fmt;
+use std::io::{self, IsTerminal as _, Write};
+use std::sync::OnceLock;
+
+use indicatif::MultiProgress;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
+
+use crate::args::GlobalArgs;
+use crate::failure::Failure;
+
+/// The progress bars of the process. Whoever writes to standard error suspends them.
+pub(crate) fn bars() -> &'static MultiProgress {
+    static BARS: OnceLock<MultiProgress> = OnceLock::new();
+    BARS.get_or_init(MultiProgress::new)
+}
+
+/// Starts the log as the command line wants it.
+pub(crate) fn start(args: &GlobalArgs) -> Result<(), Failure> {
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter(args)?)
+        .with_timer(LocalTime)
+        .with_writer(|| Log);
+    if args.json {
+        log.json().flatten_event(true).init();
+    } else {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        log.with_target(false)
+            .with_ansi(!plain && io::stderr().is_terminal())
+            .init();
+    }
+    Ok(())
+}
+
+fn filter(args: &GlobalArgs) -> Result<EnvFilter, Failure> {
+    let default = if args.quiet { "warn" } else { "info" };
+    let text = args.log_level.as_deref().unwrap_or(default);
+    EnvFilter::builder()
+        .parse(text)
+        .map_err(|error| Failure::Usage(format!("invalid log level '{text}': {error}")))
+}
+
+/// Standard error, with the bars out of the way while a line is written.
+struct Log;
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        bars().suspend(|| io::stderr().lock().write_all(bytes))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The time of this host with its distance from UTC.
+struct LocalTime;
+
+impl FormatTime for LocalTime {
+    fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let now = jiff::Zoned::now();
+        write!(writer, "{}", now.strftime("%Y-%m-%dT%H:%M:%S%.3f%:z"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter_of(quiet: bool, level: Option<&str>) -> Result<String, Failure> {
+        let args = GlobalArgs {
+            quiet,
+            log_level: level.map(str::to_owned),
+            ..GlobalArgs::default()
+        };
+        Ok(filter(&args)?.to_string())
+    }
+
+    #[test]
+    fn quiet_means_warnings_unless_a_level_is_given() {
+        assert_eq!(filter_of(false, None).unwrap(), "info");
+        assert_eq!(filter_of(true, None).unwrap(), "warn");
+        assert_eq!(filter_of(true, Some("debug")).unwrap(), "debug");
+    }
+
+    #[test]
+    fn a_level_that_is_none_is_wrong_usage() {
+        assert!(matches!(
+            filter_of(false, Some("x=y=z")),
+            Err(Failure::Usage(_))
+        ));
+    }
+}
