@@ -10,7 +10,6 @@ use catalogue::Catalogue;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 use testkit::{Scratch, Server};
 use wire::{ConnectOptions, Endpoint};
 
@@ -84,18 +83,11 @@ impl Place {
 }
 
 pub fn instance_options(server: &Server) -> InstanceOptions {
-    InstanceOptions {
-        connect: ConnectOptions {
-            endpoint: Endpoint::Socket(server.socket().to_owned()),
-            user: "root".into(),
-            ..ConnectOptions::default()
-        },
-        datadir: None,
-        page_track: false,
-        from: None,
-        scan: false,
-        lock_wait_timeout: Duration::from_secs(60),
-    }
+    InstanceOptions::new(ConnectOptions {
+        endpoint: Endpoint::Socket(server.socket().to_owned()),
+        user: "root".into(),
+        ..ConnectOptions::default()
+    })
 }
 
 pub fn job() -> Job {

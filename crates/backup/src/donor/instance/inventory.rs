@@ -48,6 +48,17 @@ impl SourceFile {
     }
 }
 
+impl SourceFile {
+    /// The same with its present length; `None` when another file has its name or none.
+    pub(super) fn measured_again(&self) -> Result<Option<Self>> {
+        let Some((file, _)) = open_source(&self.path)? else {
+            return Ok(None);
+        };
+        let measured = describe(&self.path, &self.name, self.kind, self.space, &file)?;
+        Ok((measured.identity == self.identity).then_some(measured))
+    }
+}
+
 /// All files of the donor at one moment.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Inventory {

@@ -55,12 +55,32 @@ pub struct InstanceOptions {
     pub scan: bool,
     /// How long to wait for running DDL.
     pub lock_wait_timeout: Duration,
+    /// While more bytes of pages than this change during the copy, they are copied again before
+    /// DDL is blocked.
+    pub few_bytes: u64,
+}
+
+impl InstanceOptions {
+    /// A full backup of the server that `connect` leads to, without page tracking.
+    pub fn new(connect: ConnectOptions) -> Self {
+        Self {
+            connect,
+            datadir: None,
+            page_track: false,
+            from: None,
+            scan: false,
+            lock_wait_timeout: Duration::from_secs(60),
+            few_bytes: 64 << 20,
+        }
+    }
 }
 
 /// Waits for a checkpoint that the server's page cleaner makes by itself, before one is requested.
 const NATURAL_CHECKPOINT: Duration = Duration::from_secs(2);
 /// Waits for a checkpoint at all. DDL is blocked meanwhile.
 const ANY_CHECKPOINT: Duration = Duration::from_secs(600);
+/// Rounds of copying changed pages before the backup lock is taken.
+const CATCH_UP_ROUNDS: usize = 5;
 /// The control connection is tried this often while workers copy.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
@@ -308,6 +328,56 @@ impl InstanceDonor {
         Ok(())
     }
 
+    /// Copies the pages that changed during FILE COPY, again and again while they are many, so that
+    /// few are left to be copied while DDL is blocked.
+    fn catch_up(&mut self, recipient: &Arc<dyn Recipient>, job: &Job) -> Result<()> {
+        if self.locked || self.base.is_some() {
+            return Ok(());
+        }
+        for _ in 0..CATCH_UP_ROUNDS {
+            let Some(since) = self.tracked_from else {
+                return Ok(());
+            };
+            // Before listing: what is flushed later is the next round's.
+            let next = self.session().tracking_set(true)?;
+            let tracked = self.tracked_since(since, job)?;
+            // Files are measured after listing, so that no listed page lies beyond their ends.
+            let again = |work: &Work| {
+                let file = work.file.measured_again()?;
+                let gone = file.is_none() || work.replaced.load(Ordering::Relaxed);
+                let file = file.unwrap_or_else(|| work.file.clone());
+                let delivery = Delivery::Pages(listed_pages(&file, &tracked));
+                Ok(Work {
+                    id: work.id,
+                    file,
+                    delivery,
+                    replaced: gone.into(),
+                })
+            };
+            let round: Result<_> = self.tasks.work().iter().map(again).collect();
+            let round = Tasks::new(round?);
+            if round.bytes() <= self.options.few_bytes {
+                return Ok(());
+            }
+            tracing::info!(
+                bytes = round.bytes(),
+                "copying pages that changed during the copy"
+            );
+            job.progress.expect(Stage::FileCopy, round.bytes());
+            crate::engine::in_parallel(job, || {
+                round.deliver(Stage::FileCopy, &**recipient, job, false, || {
+                    self.heartbeat()
+                })
+            })?;
+            for (work, again) in self.tasks.work().iter().zip(round.work()) {
+                work.replaced
+                    .fetch_or(again.replaced.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+            self.tracked_from = Some(next);
+        }
+        Ok(())
+    }
+
     fn begin_page_copy(&mut self, recipient: &Arc<dyn Recipient>, job: &Job) -> Result<()> {
         if !self.locked {
             self.lock_and_follow(recipient, job)?;
@@ -534,7 +604,10 @@ impl Donor for InstanceDonor {
         }
     }
 
-    fn end(&mut self, _stage: Stage, _recipient: &Arc<dyn Recipient>, _job: &Job) -> Result<()> {
+    fn end(&mut self, stage: Stage, recipient: &Arc<dyn Recipient>, job: &Job) -> Result<()> {
+        if stage == Stage::FileCopy {
+            self.catch_up(recipient, job)?;
+        }
         self.heartbeat()
     }
 
@@ -568,26 +641,34 @@ fn plan(work: &[Work], directories: Vec<String>) -> StagePlan {
     }
 }
 
-/// The pages of `file` that are listed, and page 0: what is written to it when a file is created,
-/// or a key is rotated, is not recorded by every server.
+/// The pages of `file` that are listed or were found by a scan, and page 0: what is written to it
+/// when a file is created, or a key is rotated, is not recorded by every server.
 fn changed_pages(
     file: &SourceFile,
     tracked: &TrackedPages,
     scanned: Option<&RoaringBitmap>,
 ) -> RoaringBitmap {
+    let mut pages = listed_pages(file, tracked);
+    if let Some(scanned) = scanned {
+        pages |= scanned;
+    }
+    if let Some(space) = &file.space
+        && file.length > 0
+    {
+        pages.insert(space.first_page);
+    }
+    pages
+}
+
+/// The pages of `file` that page tracking lists.
+fn listed_pages(file: &SourceFile, tracked: &TrackedPages) -> RoaringBitmap {
     let Some(space) = &file.space else {
         return RoaringBitmap::new();
     };
     let count = u32::try_from(file.length / space.geometry.physical() as u64).unwrap_or(u32::MAX);
     let mut pages = tracked.pages.get(&space.id).cloned().unwrap_or_default();
-    if let Some(scanned) = scanned {
-        pages |= scanned;
-    }
     pages.remove_range(..space.first_page);
     pages.remove_range(space.first_page.saturating_add(count)..);
-    if count > 0 {
-        pages.insert(space.first_page);
-    }
     pages
 }
 

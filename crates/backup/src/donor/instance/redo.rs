@@ -28,6 +28,8 @@ const POLL: Duration = Duration::from_millis(10);
 const FILE_CAPACITY: u64 = (16 << 30) - (64 << 20);
 /// The consumer is told how far we are at least this often, so that its session stays alive.
 const ADVANCE_EVERY: Duration = Duration::from_secs(1);
+/// And as soon as this much has been read: the smallest log holds 8 MiB.
+const ADVANCE_BYTES: u64 = 2 << 20;
 /// The server drops a consumer that it has not heard of for this long: writes of the server stop
 /// when a registered consumer stands still, so one must not outlive a stopped process.
 const CONSUMER_TIMEOUT: u64 = 30;
@@ -159,7 +161,8 @@ impl Consumer {
 
     /// Tells the server how far the log has been read.
     fn advance(&mut self, lsn: Lsn) -> Result<()> {
-        if self.told_at.elapsed() < ADVANCE_EVERY {
+        let ahead = lsn.since(self.told).unwrap_or(0);
+        if self.told_at.elapsed() < ADVANCE_EVERY && ahead < ADVANCE_BYTES {
             return Ok(());
         }
         let sql = format!("SELECT innodb_redo_log_consumer_advance({lsn})");
