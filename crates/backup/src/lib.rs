@@ -4,6 +4,7 @@
 //! between them knows workers, progress, throttling, cancellation and errors, once. Every job of
 //! the product is one pair of the two; see `docs/DESIGN.md`.
 
+mod apply;
 pub mod chain;
 pub mod command;
 pub mod donor;

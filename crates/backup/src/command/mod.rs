@@ -1,10 +1,12 @@
 //! The commands of the product, for faces: each checks its request, builds a donor and a
 //! recipient, and hands them to the engine.
 
+mod apply;
 mod backup;
 mod restore;
 mod verify;
 
+pub use apply::{ApplyReport, ApplyRequest, apply};
 pub use backup::{BackupReport, BackupRequest, backup};
 pub use restore::{RestoreReport, RestoreRequest, restore};
 pub use verify::{Problem, VerifiedKind, VerifyReport, VerifyRequest, verify};

@@ -1,0 +1,334 @@
+//! The increment is read and checked to the last byte, and what the data directory is going to
+//! hold is worked out, before anything is changed.
+//!
+//! For every chunk of a file that gets pages, the bytes that stay are read from the data directory
+//! through the digests of its manifest, so that rotten bytes cannot pass into a new digest. Chunks
+//! that nothing touches keep the value they have: they are not read, and `verify` still finds what
+//! is wrong with them. So the whole result is known, with all its digests, before it is made; and
+//! making it can be repeated, after a crash at any point, until it has exactly these digests.
+
+use super::plan::Origin;
+use super::source::{Found, Pages, chunks, main_file, ranges, read_all};
+use crate::io::{CHUNK, CheckedFile, ChunkDigests, Digest, chunk_value, digest_of};
+use crate::set::layout::META;
+use crate::set::{BackupSet, Content, FileRecord, StoredFile};
+use crate::{Error, Job, Result, Stage};
+use innodb::meta::SpaceMeta;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A file of the result as it is going to be stored.
+#[derive(Debug)]
+pub(super) struct Planned {
+    /// Name, size and digest.
+    pub stored: StoredFile,
+    /// Chunk values; none for a file of one chunk.
+    pub values: ChunkDigests,
+}
+
+/// What is known of a file of the result.
+#[derive(Debug, Default)]
+struct Known {
+    values: ChunkDigests,
+    /// Of a file of one chunk.
+    digest: Option<Digest>,
+}
+
+#[derive(Debug)]
+struct Item<'a> {
+    record: &'a FileRecord,
+    /// The file of the data directory it is made from.
+    base: Option<&'a StoredFile>,
+    /// Pages of the delta that were met: all of them, in the end.
+    met: AtomicU64,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug)]
+enum Task<'a> {
+    /// Read a stored file to the end; the `.meta` of a record is compared with it.
+    Read(&'a StoredFile, Option<&'a FileRecord>),
+    /// Work out the chunks of a range of a file.
+    Merge(usize, Range<u64>),
+}
+
+/// Reads all of `increment`, and works out what its files are going to be on `base`.
+pub(super) fn check(
+    base: &BackupSet,
+    increment: &BackupSet,
+    origins: &[Origin],
+    job: &Job,
+) -> Result<Vec<Planned>> {
+    let manifest = increment.manifest();
+    let mut items = Vec::with_capacity(manifest.files.len());
+    for (record, origin) in manifest.files.iter().zip(origins) {
+        let old = origin.and_then(|at| base.manifest().files.get(at));
+        items.push(Item {
+            record,
+            base: old.map(|old| main_file(base.path(), old)).transpose()?,
+            met: AtomicU64::new(0),
+            known: Mutex::default(),
+        });
+    }
+    let tasks = tasks(increment, &items)?;
+    let bytes = manifest.stored_files().map(|stored| stored.size).sum();
+    job.progress.begin(Stage::FileCopy, job.parallel(), bytes);
+    let next = AtomicUsize::new(0);
+    crate::engine::in_parallel(job, || {
+        let mut worker = Worker {
+            base,
+            increment,
+            items: &items,
+            job,
+            open: None,
+        };
+        while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
+            worker.run(task)?;
+        }
+        Ok(())
+    })?;
+    job.progress.end(Stage::FileCopy);
+    items
+        .into_iter()
+        .map(|item| planned(increment, item))
+        .collect()
+}
+
+fn tasks<'a>(increment: &'a BackupSet, items: &[Item<'a>]) -> Result<Vec<Task<'a>>> {
+    let mut tasks = Vec::new();
+    for own in &increment.manifest().own_files {
+        tasks.push(Task::Read(own, None));
+    }
+    for (at, item) in items.iter().enumerate() {
+        let main = main_file(increment.path(), item.record)?;
+        if item.record.content == Content::Full {
+            tasks.push(Task::Read(main, None));
+        } else {
+            tasks.extend(ranges(item.record.length).map(|range| Task::Merge(at, range)));
+        }
+        for stored in item.record.stored.iter().skip(1) {
+            tasks.push(Task::Read(stored, Some(item.record)));
+        }
+    }
+    Ok(tasks)
+}
+
+struct Worker<'a> {
+    base: &'a BackupSet,
+    increment: &'a BackupSet,
+    items: &'a [Item<'a>],
+    job: &'a Job,
+    /// The file of the last task, which most often is that of the next one too.
+    open: Option<Open>,
+}
+
+struct Open {
+    item: usize,
+    pages: Pages,
+    base: Option<CheckedFile>,
+    old: Arc<ChunkDigests>,
+}
+
+impl<'a> Worker<'a> {
+    fn run(&mut self, task: &Task<'a>) -> Result<()> {
+        match task {
+            Task::Read(stored, record) => self.read(stored, *record),
+            Task::Merge(at, range) => {
+                let item = &self.items[*at];
+                let mut open = match self.open.take().filter(|open| open.item == *at) {
+                    Some(open) => open,
+                    None => self.open(*at, item)?,
+                };
+                self.merge(item, &mut open, range)?;
+                self.open = Some(open);
+                Ok(())
+            }
+        }
+    }
+
+    fn open(&self, at: usize, item: &Item<'_>) -> Result<Open> {
+        let base = item.base.map(|stored| self.base.open_stored(stored));
+        let old = item.base.map(|stored| self.base.chunk_values(stored));
+        Ok(Open {
+            item: at,
+            pages: Pages::open(self.increment, item.record)?,
+            base: base.transpose()?,
+            old: old.transpose()?.unwrap_or_default(),
+        })
+    }
+
+    fn read(&self, stored: &StoredFile, record: Option<&FileRecord>) -> Result<()> {
+        let file = self.increment.open_stored(stored)?;
+        let path = file.path().to_owned();
+        let mut start = Vec::new();
+        read_all(file, |_, bytes| {
+            self.job.check()?;
+            self.job.throttle(bytes.len() as u64)?;
+            self.job
+                .progress
+                .advance(Stage::FileCopy, bytes.len() as u64);
+            if start.is_empty() {
+                start.extend_from_slice(&bytes[..bytes.len().min(4096)]);
+            }
+            Ok(())
+        })?;
+        match record {
+            Some(record) if stored.name.ends_with(META) => {
+                let meta = SpaceMeta::parse(&start).map_err(|e| Error::damaged(&path, e))?;
+                check_meta(record, meta).map_err(|detail| Error::damaged(&path, detail))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Works out the chunks of one range.
+    fn merge(&self, item: &Item<'_>, open: &mut Open, range: &Range<u64>) -> Result<()> {
+        let found = open.pages.find(range)?;
+        item.met.fetch_add(found.len() as u64, Ordering::Relaxed);
+        let mut buffer = Vec::new();
+        for (offset, len) in chunks(range) {
+            let pages = open.pages.within(&found, offset, len);
+            self.chunk(item, open, (offset, len), pages, &mut buffer)?;
+        }
+        Ok(())
+    }
+
+    fn chunk(
+        &self,
+        item: &Item<'_>,
+        open: &mut Open,
+        (offset, len): (u64, usize),
+        pages: &[Found],
+        buffer: &mut Vec<u8>,
+    ) -> Result<()> {
+        let index = offset / CHUNK as u64;
+        let length = item.record.length;
+        if pages.is_empty()
+            && let Some(old) = item.base
+        {
+            let old_len = old.size.saturating_sub(offset).min(CHUNK as u64);
+            let single = length <= CHUNK as u64;
+            let (value, digest) = (open.old.get(index), self.base.digest(old)?);
+            if single && old.size == length {
+                item.known().digest = Some(digest);
+                return Ok(());
+            }
+            if let (false, Some(value)) = (single || old_len != len as u64, value) {
+                item.known().values.set(index, value);
+                return Ok(());
+            }
+        }
+        self.job.check()?;
+        let bytes = open.pages.bytes_of(pages);
+        self.job.throttle(bytes)?;
+        buffer.clear();
+        buffer.resize(len, 0);
+        if let Some(base) = &mut open.base {
+            let there = base.size().saturating_sub(offset).min(len as u64) as usize;
+            base.read_at(offset, &mut buffer[..there])?;
+        }
+        open.pages.overlay(pages, offset, buffer, true)?;
+        self.job.progress.advance(Stage::FileCopy, bytes);
+        let mut known = item.known();
+        if length <= CHUNK as u64 {
+            known.digest = Some(digest_of(buffer));
+        } else {
+            known.values.set(index, chunk_value(index, buffer));
+        }
+        Ok(())
+    }
+}
+
+impl Item<'_> {
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The result of one file, all of it having been read.
+fn planned(increment: &BackupSet, item: Item<'_>) -> Result<Planned> {
+    let record = item.record;
+    let main = main_file(increment.path(), record)?;
+    if record.content == Content::Full {
+        return Ok(Planned {
+            stored: StoredFile {
+                name: record.name.clone(),
+                ..main.clone()
+            },
+            values: (*increment.chunk_values(main)?).clone(),
+        });
+    }
+    let path = increment.path().join(&main.name);
+    let met = item.met.into_inner();
+    if met != u64::from(record.pages) {
+        let detail = format!(
+            "has {} pages that are out of order or beyond the end of the file",
+            u64::from(record.pages).abs_diff(met)
+        );
+        return Err(Error::damaged(&path, detail));
+    }
+    let known = item
+        .known
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    let digest = match record.length {
+        0 => Some(digest_of(&[])),
+        length if length <= CHUNK as u64 => known.digest,
+        _ => known.values.root(),
+    };
+    let digest = digest.ok_or_else(|| Error::damaged(&path, "was not read to the end"))?;
+    Ok(Planned {
+        stored: StoredFile {
+            name: record.name.clone(),
+            size: record.length,
+            blake3: blake3::Hash::from_bytes(digest).to_hex().to_string(),
+        },
+        values: known.values,
+    })
+}
+
+fn check_meta(record: &FileRecord, meta: SpaceMeta) -> Result<(), String> {
+    let space = record.space.ok_or("is of a file without pages")?;
+    let found = (meta.space_id.get(), meta.space_flags.get(), meta.page_size);
+    let expected = (space.id, space.flags, space.page_size);
+    if found == expected {
+        return Ok(());
+    }
+    Err(format!(
+        "says space id, flags and page size {found:?}, the manifest {expected:?}"
+    ))
+}
+
+/// Bytes that the data directory grows by at most, before what is replaced goes: new files, and
+/// the pages beyond the old ends of files that grow.
+pub(super) fn growth(
+    base: &BackupSet,
+    increment: &BackupSet,
+    origins: &[Origin],
+    job: &Job,
+) -> Result<u64> {
+    let mut need = increment.chunk_values_len();
+    for (record, origin) in increment.manifest().files.iter().zip(origins) {
+        job.check()?;
+        let page_size = record.space.map_or(1, |space| u64::from(space.page_size));
+        let old = origin.and_then(|at| base.manifest().files.get(at));
+        need += match (record.content, old) {
+            (Content::Full, _) => record.length,
+            (_, None) => record.length.min(u64::from(record.pages) * page_size),
+            (_, Some(old)) if record.length > old.length => {
+                let mut pages = Pages::open(increment, record)?;
+                let mut beyond = 0;
+                for range in ranges(record.length) {
+                    let range = range.start.max(old.length)..range.end;
+                    if !range.is_empty() {
+                        beyond += pages.find(&range)?.len() as u64;
+                    }
+                }
+                beyond * page_size
+            }
+            _ => 0,
+        };
+    }
+    Ok(need)
+}

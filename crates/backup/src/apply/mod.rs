@@ -1,0 +1,178 @@
+//! `apply`: an increment put into a copy of a full backup, in place.
+//!
+//! This is the procedure of those who keep the full set as a data directory: copy it, apply one
+//! increment after the other, start mysqld. (`restore` does the same in one pass and needs no
+//! copy.) It differs from a restore in that it changes what is there, and therefore in what it
+//! takes care of:
+//!
+//! * Everything is [checked](check) before anything is changed: the data directory is an
+//!   [untouched](inspect) copy of a full set, the increment continues it, and every byte of the
+//!   increment is read.
+//! * All renames are [planned](plan) from the complete lists.
+//! * The [journal] is written first, as the marker that keeps mysqld away. A killed apply is run
+//!   again with the same increment and ends with the same bytes; see [work].
+//! * The [result] describes itself: the data directory is a full set as of the increment, with a
+//!   digest for every byte, to which the next increment links.
+
+mod check;
+mod contents;
+mod disk;
+mod inspect;
+mod journal;
+mod plan;
+mod result;
+mod source;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod work;
+
+use self::disk::Disk;
+use self::inspect::Lock;
+use self::journal::Journal;
+use self::plan::Plan;
+use self::work::{Work, Written};
+use crate::chain::check_link;
+use crate::recipient::free_space;
+use crate::set::{BackupSet, Manifest, SetKind};
+use crate::{Error, Job, Result};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+/// What an apply did.
+#[derive(Debug)]
+pub(crate) struct Applied {
+    /// The plan; `None` when there was nothing to do.
+    pub plan: Option<Counts>,
+    /// Whether this run went on where a killed one had stopped.
+    pub resumed: bool,
+    /// The state of the data directory.
+    pub manifest: Manifest,
+}
+
+/// Numbers of files, and what this run wrote.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counts {
+    pub created: u64,
+    pub renamed: u64,
+    pub removed: u64,
+    pub changed: u64,
+    pub pages: u64,
+    pub bytes: u64,
+}
+
+/// Applies the increment in `increment` to the data directory `datadir`.
+pub(crate) fn apply(datadir: &Path, increment: &Path, job: &Job) -> Result<Applied> {
+    let (datadir, increment) = inspect::apart(datadir, increment)?;
+    let disk = Disk::new(&datadir)?;
+    run(&disk, &increment, job).map_err(|error| {
+        job.progress.fail();
+        job.cause(error)
+    })
+}
+
+fn run(disk: &Disk, increment: &Path, job: &Job) -> Result<Applied> {
+    let datadir = disk.path("");
+    let _lock = Lock::take(&datadir)?;
+    inspect::check_decompressed(increment, None)?;
+    let increment = BackupSet::open(increment)?;
+    inspect::check_decompressed(increment.path(), Some(increment.manifest()))?;
+    if increment.manifest().kind != SetKind::Increment {
+        return Err(Error::refused(
+            1105,
+            format!("'{}' is a full backup", increment.path().display()),
+            "Give the directory of an increment; a full backup is a data directory by itself.",
+        ));
+    }
+    let (journal, resumed) = match Journal::read(&datadir)? {
+        Some(journal) => {
+            journal.check_same(&increment, &datadir)?;
+            (journal, true)
+        }
+        None => match begin(disk, &increment, job)? {
+            Some(journal) => (journal, false),
+            None => {
+                return Ok(Applied {
+                    plan: None,
+                    resumed: false,
+                    manifest: BackupSet::open(&datadir)?.manifest().clone(),
+                });
+            }
+        },
+    };
+    let work = Work {
+        disk,
+        journal: &journal,
+        increment: &increment,
+        job,
+        written: Written::default(),
+    };
+    work.run()?;
+    Ok(Applied {
+        plan: Some(counts(&journal.plan, &work.written)),
+        resumed,
+        manifest: BackupSet::open(&datadir)?.manifest().clone(),
+    })
+}
+
+/// All checks, then the journal: the first thing that is written. `None` when the increment has
+/// been applied already.
+fn begin(disk: &Disk, increment: &BackupSet, job: &Job) -> Result<Option<Journal>> {
+    let base = BackupSet::open(&disk.path(""))?;
+    inspect::check_decompressed(base.path(), Some(base.manifest()))?;
+    inspect::check_untouched(&base, increment.manifest(), job)?;
+    if base.manifest().id == increment.manifest().id {
+        return Ok(None);
+    }
+    check_link(&base, increment)?;
+    let (mut plan, origins) = Plan::new(base.manifest(), increment.manifest(), increment.path())?;
+    let need = check::growth(&base, increment, &origins, job)?;
+    let free = free_space(base.path())?;
+    if need > free {
+        return Err(Error::NoSpace { need, free });
+    }
+    check_writable(disk, &base, &plan, &origins)?;
+    let planned = check::check(&base, increment, &origins, job)?;
+    // What a run left here that was killed before its journal was in place.
+    work::clear(disk)?;
+    let result_digest = result::stage(disk, increment, &planned)?;
+    plan.forget = forgotten(base.manifest());
+    let journal = Journal::new(increment, result_digest, plan)?;
+    journal.write(disk)?;
+    Ok(Some(journal))
+}
+
+/// Opens every file that is going to be changed, so that a missing permission is found first.
+fn check_writable(
+    disk: &Disk,
+    base: &BackupSet,
+    plan: &Plan,
+    origins: &[plan::Origin],
+) -> Result<()> {
+    for file in &plan.changed {
+        let origin = origins.get(*file).copied().flatten();
+        if let Some(old) = origin.and_then(|at| base.manifest().files.get(at)) {
+            disk.open(&old.name)?;
+        }
+    }
+    Ok(())
+}
+
+/// Files that describe the old set and that the result has no other version of.
+fn forgotten(base: &Manifest) -> Vec<String> {
+    let own = base.own_files.iter().map(|own| own.name.clone());
+    own.filter(|name| !result::DESCRIPTION.contains(&name.as_str()))
+        .collect()
+}
+
+fn counts(plan: &Plan, written: &Written) -> Counts {
+    Counts {
+        created: plan.new.len() as u64,
+        renamed: plan.moves.len() as u64,
+        removed: plan.remove.len() as u64,
+        changed: plan.changed.len() as u64,
+        pages: written.pages.load(Ordering::Relaxed),
+        bytes: written.bytes.load(Ordering::Relaxed),
+    }
+}
