@@ -80,9 +80,9 @@ impl DeltaReader {
         while high - low > 1 {
             let middle = u64::midpoint(low, high);
             if self.first_of(middle)? <= page {
-                low = middle
+                low = middle;
             } else {
-                high = middle
+                high = middle;
             }
         }
         Ok(low)
