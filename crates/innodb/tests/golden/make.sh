@@ -30,7 +30,9 @@ end() {
 }
 trap end EXIT
 
-run() { "$libraries/ld-linux-x86-64.so.2" --library-path "$libraries:$root/usr/lib/mysql/private" "$@"; }
+# With prefix=exec the program takes the place of a subshell, so that $! is the program's own number.
+prefix=
+run() { $prefix "$libraries/ld-linux-x86-64.so.2" --library-path "$libraries:$root/usr/lib/mysql/private" "$@"; }
 
 sql() {
     run "$root/usr/bin/mysql" --no-defaults --character-sets-dir="$root/usr/share/mysql/charsets" \
@@ -56,7 +58,7 @@ mysqld() {
 start() {
     data=$1
     shift
-    mysqld --socket="$work/s" --skip-networking --mysqlx=OFF --pid-file="$work/pid" "$@" &
+    prefix=exec mysqld --socket="$work/s" --skip-networking --mysqlx=OFF --pid-file="$work/pid" "$@" &
     pid=$!
     for _ in $(seq 200); do
         sql -e 'SELECT 1' >/dev/null 2>&1 && return
@@ -130,8 +132,8 @@ log_status() {
 redo() {
     local before after lsn file begin first size
     for _ in $(seq 50); do
-        sql -e 'FLUSH NO_WRITE_TO_BINLOG ENGINE LOGS'
         before=$(log_status)
+        sql -e 'FLUSH NO_WRITE_TO_BINLOG ENGINE LOGS'
         rm -rf "$work/redo"
         cp -r "$data/#innodb_redo" "$work/redo"
         after=$(log_status)
