@@ -26,10 +26,10 @@ fmt: ## format the code
 server: ## fetch a real MySQL server for tests, demo and bench into .cache
 	@scripts/fetch-mysql.sh
 
-demo: server ## backup, increment, restore and point in time recovery, shown on a real server
+demo: server build ## backup, increments, restore and point in time recovery, shown on a real server
 	$(CARGO) run --release --locked -p innoclone-testkit --bin demo
 
-bench: server ## how fast backup and restore are on this machine
+bench: server build ## how fast backup and restore are on this machine
 	$(CARGO) run --release --locked -p innoclone-testkit --bin bench
 
 fuzz: ## run every fuzz target for a minute (needs a nightly toolchain and cargo-fuzz)

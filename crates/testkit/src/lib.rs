@@ -25,6 +25,7 @@
 )]
 
 pub mod fixtures;
+pub mod show;
 
 mod binlog;
 mod check;
@@ -33,8 +34,10 @@ mod install;
 mod keyring;
 mod limiter;
 mod load;
+mod measure;
 mod options;
 mod process;
+mod program;
 mod random;
 mod scratch;
 mod server;
@@ -47,7 +50,9 @@ pub use binlog::replay_binlog;
 pub use check::{check_tables, scan_error_log};
 pub use client::Client;
 pub use install::Install;
+pub use measure::{Io, Run, measure, size_on_disk};
 pub use options::ServerOptions;
+pub use program::Innoclone;
 pub use scratch::Scratch;
 pub use server::Server;
 pub use snapshot::{Snapshot, Table, assert_same, snapshot};
