@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::command::{
-    BackupArgs, HistoryArgs, PageTrackArgs, ProgressArgs, RestoreArgs, StatusArgs, VerifyArgs,
+    ApplyArgs, BackupArgs, HistoryArgs, PageTrackArgs, ProgressArgs, RestoreArgs, StatusArgs,
+    VerifyArgs,
 };
 use crate::option_file::DefaultsArgs;
 
@@ -34,6 +35,8 @@ pub(crate) enum Command {
     Backup(BackupArgs),
     /// Restore a backup set and its ancestors into a new data directory.
     Restore(RestoreArgs),
+    /// Put an incremental set into a copy of its base, in place.
+    Apply(ApplyArgs),
     /// Check that a set, with its ancestors, or a data directory is whole.
     Verify(VerifyArgs),
     /// Show every backup made from this host.
@@ -57,7 +60,7 @@ pub(crate) struct GlobalArgs {
     /// Print one JSON object; write the log as JSON lines.
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// error, warn, info, debug, trace or off; or filters such as innoclone_backup=debug.
+    /// error, warn, info, debug, trace or off; or filters such as backup=debug.
     #[arg(long, global = true, value_name = "LEVEL", env = "INNOCLONE_LOG")]
     #[arg(hide_env_values = true)]
     pub(crate) log_level: Option<String>,
@@ -67,7 +70,7 @@ pub(crate) struct GlobalArgs {
     #[command(flatten)]
     pub(crate) defaults: DefaultsArgs,
     /// Print help.
-    #[arg(short = '?', long, global = true, action = ArgAction::Help)]
+    #[arg(short = '?', long, global = true, action = ArgAction::HelpShort)]
     pub(crate) help: Option<bool>,
 }
 

@@ -1,5 +1,6 @@
 //! The commands, one file each: arguments, the request they make, and the answer.
 
+mod apply;
 mod backup;
 mod history;
 mod page_track;
@@ -8,6 +9,7 @@ mod restore;
 mod status;
 mod verify;
 
+pub(crate) use apply::ApplyArgs;
 pub(crate) use backup::BackupArgs;
 pub(crate) use history::HistoryArgs;
 pub(crate) use page_track::PageTrackArgs;
@@ -27,6 +29,7 @@ pub(crate) fn run(command: &Command, settings: &Settings) -> Result<Answer, Fail
     match command {
         Command::Backup(args) => args.run(settings),
         Command::Restore(args) => args.run(settings),
+        Command::Apply(args) => args.run(settings),
         Command::Verify(args) => args.run(settings),
         Command::History(args) => args.run(settings),
         Command::Progress(args) => args.run(settings),

@@ -27,7 +27,7 @@ pub(crate) struct ConnectionArgs {
     #[arg(short = 'u', long, value_name = "NAME")]
     user: Option<String>,
     // In the form -pVALUE it arrives here as --password=VALUE: see `spelling`.
-    /// Password, also -pVALUE; asked for on the terminal when bare.
+    /// Password, also -p[VALUE]; asked for on the terminal when bare.
     #[arg(long, value_name = "VALUE", num_args = 0..=1, require_equals = true)]
     #[expect(clippy::option_option, reason = "absent, bare, and with a value")]
     password: Option<Option<Secret>>,

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use backup::{Progress, StageSample, StageState};
-use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
 
 use crate::logging::bars;
 
@@ -91,20 +91,18 @@ impl View {
 
 fn draw(slot: &mut Option<ProgressBar>, sample: &StageSample) {
     let bar = slot.get_or_insert_with(|| {
-        let bar = bars().add(ProgressBar::no_length());
-        bar.set_prefix(sample.stage.label());
-        bar
+        let bar = ProgressBar::no_length().with_style(style(COUNT));
+        bars().add(bar.with_prefix(sample.stage.label()))
     });
     let known = sample.estimate > 0;
     if known && bar.length().is_none() {
         bar.set_style(style(BAR));
-    } else if !known {
-        bar.set_style(style(COUNT));
     }
     if known {
         bar.set_length(sample.estimate.max(sample.data));
     }
     bar.set_position(sample.data);
+    bar.set_message(speed(sample));
     match sample.state {
         StageState::Completed => {
             bar.set_style(style(DONE));
@@ -113,6 +111,18 @@ fn draw(slot: &mut Option<ProgressBar>, sample: &StageSample) {
         StageState::Failed => bar.abandon(),
         _ => bar.tick(),
     }
+}
+
+/// `480.00 MiB/s, 3 seconds left`, by the whole stage: it does not jump.
+fn speed(sample: &StageSample) -> String {
+    let rate = rate(sample);
+    let left = sample
+        .estimate
+        .saturating_sub(sample.data)
+        .checked_div(rate);
+    let left = left.map(|seconds| HumanDuration(Duration::from_secs(seconds)));
+    let left = left.map(|time| format!(", {time} left"));
+    format!("{}/s{}", HumanBytes(rate), left.unwrap_or_default())
 }
 
 /// A mistake in a template costs the beauty of a bar, not the backup.
@@ -162,7 +172,7 @@ fn rate(sample: &StageSample) -> u64 {
 
 /// How often the job is looked at.
 const EVERY: Duration = Duration::from_millis(200);
-const BAR: &str = "{prefix:9} [{bar:30}] {binary_bytes:>10} of {binary_total_bytes}  {binary_bytes_per_sec}  eta {eta}";
+const BAR: &str = "{prefix:9} [{bar:30}] {binary_bytes:>10} of {binary_total_bytes}  {msg}";
 const COUNT: &str = "{prefix:9} {spinner} {binary_bytes}  {elapsed}";
 const DONE: &str = "{prefix:9} {binary_bytes:>10} in {elapsed}";
 
@@ -193,6 +203,15 @@ mod tests {
             line(&sample(StageState::Failed, 0, 40)),
             "FILE COPY failed in 0.0 s"
         );
+    }
+
+    #[test]
+    fn the_speed_says_how_long_it_will_take() {
+        let mut sample = sample(StageState::InProgress, 1 << 30, 1000);
+        sample.estimate = 4 << 30;
+        assert_eq!(speed(&sample), "1.00 GiB/s, 3 seconds left");
+        sample.data = 0;
+        assert_eq!(speed(&sample), "0 B/s");
     }
 
     #[test]

@@ -19,7 +19,6 @@ pub(crate) const GROUPS: [&str; 2] = ["client", OWN_GROUP];
 pub(crate) struct Settings {
     pub(crate) options: Options,
     /// Whether the user named the option files to read.
-    #[expect(dead_code, reason = "asked by apply")]
     pub(crate) named_files: bool,
     pub(crate) show: Show,
     state_dir: Option<PathBuf>,

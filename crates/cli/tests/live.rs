@@ -102,6 +102,47 @@ fn a_full_and_an_increment_come_back_through_the_program() {
 }
 
 #[test]
+fn a_copy_of_a_full_is_brought_forward_by_apply_as_by_the_server() {
+    let world = World::new();
+    world
+        .server
+        .sql("CREATE DATABASE test; CREATE TABLE test.t (id INT PRIMARY KEY); INSERT INTO test.t VALUES (1)")
+        .unwrap();
+    let (full, incr, data) = (
+        world.path("b/full"),
+        world.path("b/incr"),
+        world.path("data"),
+    );
+    world
+        .run(&["backup", "--to", &full, "--page-track"])
+        .expect(0);
+    world.server.sql("INSERT INTO test.t VALUES (2)").unwrap();
+    world
+        .run(&["backup", "--to", &incr, "--page-track", "--based-on", &full])
+        .expect(0);
+    let copied = Command::new("cp").args(["-a", &full, &data]).status();
+    assert!(copied.unwrap().success());
+
+    let defaults = world.path("my.cnf");
+    std::fs::write(&defaults, format!("[mysqld]\ndatadir={data}\n")).unwrap();
+    let (file, set) = (
+        format!("--defaults-file={defaults}"),
+        format!("--clone_incremental_dir={incr}"),
+    );
+    let ended = world.run_alone(&["apply", &file, &set]).expect(0);
+    assert!(
+        ended.stdout.ends_with("completed OK!\n"),
+        "{}",
+        ended.stdout
+    );
+    let restored = Server::start_on(data.as_ref(), &[]).unwrap();
+    assert_eq!(
+        restored.query_value("SELECT SUM(id) FROM test.t").unwrap(),
+        "3"
+    );
+}
+
+#[test]
 fn errors_have_mysqls_numbers_and_leave_nothing() {
     let world = World::new();
     let (to, taken) = (world.path("to"), world.path("taken"));

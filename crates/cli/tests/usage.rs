@@ -29,10 +29,11 @@ impl World {
 }
 
 /// Names of the texts in `tests/help`: the program's own, and one of each command.
-const HELP: [&str; 8] = [
+const HELP: [&str; 9] = [
     "innoclone",
     "backup",
     "restore",
+    "apply",
     "verify",
     "history",
     "progress",
@@ -230,7 +231,7 @@ fn sets_that_are_none_are_refused_with_mysqls_number() {
     ];
     let ended = world.run(&words).expect(1);
     assert!(
-        ended.stderr.starts_with("innoclone: ERROR 1016 (HY000): "),
+        ended.stderr.starts_with("innoclone: ERROR 1024 (HY000): "),
         "{}",
         ended.stderr
     );

@@ -68,16 +68,17 @@ impl BackupArgs {
         }
         let timeout = given_or(self.lock_wait_timeout, file, "lock-wait-timeout")?;
         let timeout = timeout.unwrap_or(LOCK_WAIT_TIMEOUT);
+        let datadir = given_or(self.datadir.clone(), file, "datadir")?;
         Ok(BackupRequest {
             to: self.to.clone(),
             instance: InstanceOptions {
-                datadir: given_or(self.datadir.clone(), file, "datadir")?,
+                datadir,
                 page_track: self.page_track,
                 from,
                 scan: self.scan,
                 lock_wait_timeout: Duration::from_secs(timeout.into()),
                 // Last: it may ask for the password.
-                connect: self.connection.resolve(file)?,
+                ..InstanceOptions::new(self.connection.resolve(file)?)
             },
         })
     }

@@ -13,6 +13,7 @@ use crate::settings::Settings;
 /// Arguments of `page-track`.
 #[derive(Debug, Args)]
 pub(crate) struct PageTrackArgs {
+    /// Switch it on or off, show its state, or drop old records.
     #[arg(value_enum)]
     action: Action,
     /// With purge: what was recorded before this LSN is dropped.
