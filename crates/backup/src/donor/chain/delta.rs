@@ -42,9 +42,16 @@ impl DeltaReader {
     pub(crate) fn find(&mut self, low: u32, high: u32) -> Result<Vec<(u32, u64)>> {
         let mut found = Vec::new();
         let mut cluster = self.cluster_of(low)?;
+        let mut before = None;
         while cluster < self.clusters {
             let base = cluster * self.layout.slots_per_cluster();
+            let first = self.cluster(cluster)?.first().copied();
+            if before >= first {
+                let detail = format!("cluster {cluster} does not continue the one before it");
+                return Err(Error::damaged(self.path(), detail));
+            }
             let pages = self.cluster(cluster)?;
+            before = pages.last().copied();
             let from = pages.partition_point(|page| page.get() < low);
             for (slot, page) in pages.iter().enumerate().skip(from) {
                 if page.get() >= high {
@@ -127,7 +134,7 @@ impl DeltaReader {
                 ),
             ));
         }
-        if !parsed.pages.is_sorted() {
+        if !parsed.pages.is_sorted_by(|a, b| a < b) {
             return Err(Error::damaged(
                 path,
                 format!("cluster {cluster} is not sorted"),

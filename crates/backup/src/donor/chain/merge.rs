@@ -13,6 +13,8 @@ pub(super) struct MergedFile {
     base: Option<CheckedFile>,
     /// The oldest first.
     deltas: Vec<DeltaReader>,
+    /// Without a base: the first page that the oldest delta need not have. It has all before.
+    whole_to: u32,
     desc: FileDesc,
 }
 
@@ -25,6 +27,7 @@ impl MergedFile {
         let mut merged = Self {
             base: None,
             deltas: Vec::new(),
+            whole_to: 0,
             desc: desc.clone(),
         };
         for (set, record) in sources {
@@ -45,6 +48,10 @@ impl MergedFile {
             if delta.len() != u64::from(record.pages) {
                 let detail = format!("has {} pages instead of {}", delta.len(), record.pages);
                 return Err(Error::damaged(delta.path(), detail));
+            }
+            if record.content == Content::Whole {
+                let first = record.space.map_or(0, |space| space.first_page);
+                merged.whole_to = first.saturating_add(record.pages);
             }
             merged.deltas.push(delta);
         }
@@ -88,8 +95,14 @@ impl MergedFile {
     /// Puts the pages `low..high` of the deltas over the base, each page from the newest only.
     fn overlay(&mut self, low: u32, high: u32, out: &mut [u8], size: usize) -> Result<()> {
         let mut done = vec![false; (high - low) as usize];
-        for delta in self.deltas.iter_mut().rev() {
-            for (page, position) in delta.find(low, high)? {
+        for (index, delta) in self.deltas.iter_mut().enumerate().rev() {
+            let found = delta.find(low, high)?;
+            let needed = self.whole_to.clamp(low, high) - low;
+            if index == 0 && (found.len() as u32) < needed {
+                let detail = format!("pages are missing between {low} and {}", low + needed);
+                return Err(Error::damaged(delta.path(), detail));
+            }
+            for (page, position) in found {
                 let at = (page - low) as usize;
                 if !std::mem::replace(&mut done[at], true) {
                     delta.read(position, &mut out[at * size..(at + 1) * size])?;
