@@ -77,8 +77,9 @@ impl Failure {
         match self {
             Self::Usage(_) | Self::OptionFile(_) => ER_WRONG_ARGUMENTS,
             Self::Job(error) => error.code(),
+            Self::Catalogue(_) => ER_CLONE_DONOR,
             Self::Interrupted => ER_QUERY_INTERRUPTED,
-            Self::Catalogue(_) | Self::System { .. } | Self::Render(_) => ER_UNKNOWN_ERROR,
+            Self::System { .. } | Self::Render(_) => ER_UNKNOWN_ERROR,
         }
     }
 
@@ -205,6 +206,8 @@ const ER_UNKNOWN_ERROR: u16 = 1105;
 const ER_WRONG_ARGUMENTS: u16 = 1210;
 const ER_QUERY_INTERRUPTED: u16 = 1317;
 const ER_INTERNAL_ERROR: u16 = 1815;
+/// What a clone reports when it cannot write its history.
+const ER_CLONE_DONOR: u16 = 3862;
 
 #[cfg(test)]
 mod tests {

@@ -144,7 +144,7 @@ fn a_history_that_is_none_fails_with_its_reason() {
     .unwrap();
     let ended = world.run(&["history"]).expect(1);
     assert_eq!(ended.stdout, "");
-    assert!(ended.stderr.starts_with("innoclone: ERROR 1105 (HY000): "));
+    assert!(ended.stderr.starts_with("innoclone: ERROR 3862 (HY000): "));
     assert!(ended.stderr.contains("\nhint: "));
 }
 
