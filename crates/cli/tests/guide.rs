@@ -4,6 +4,8 @@
 //! and what follows is its output: `...` as a line stands for any lines, `[..]` for any characters.
 //! A step without output is only expected to succeed, as all are.
 
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
+
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt;
