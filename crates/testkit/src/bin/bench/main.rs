@@ -1,0 +1,52 @@
+//! `make bench`: how long backup and restore take on this machine, beside the two things everybody
+//! has: the server's own `CLONE LOCAL DATA DIRECTORY`, and `cp -r` with a sync.
+//!
+//! Contenders take turns, so that a machine that slows down slows down all of them; the median of
+//! the rounds is shown with the fastest and the slowest. A goal that is missed is shown and is no
+//! failure: another machine, or a busy one, would fail otherwise. What fails the bench is a step
+//! that fails, and a restored server that differs from its source.
+//!
+//! Environment: `BENCH_MB` (data size, 1024), `BENCH_RUNS` (rounds, 3), `BENCH_DIR` (where, instead
+//! of the temporary directory), `BENCH_COLD=1` (as root: empty the page cache before each run,
+//! instead of filling it). `--json FILE` or `BENCH_JSON` writes the results.
+
+mod contest;
+mod full;
+mod ground;
+mod increment;
+mod memory;
+mod report;
+mod restore;
+mod settings;
+
+use std::process::ExitCode;
+
+use innoclone_testkit::Result;
+
+use ground::Ground;
+use report::Report;
+use settings::Settings;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::say(&format!("\nbench FAILED: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let settings = Settings::take()?;
+    let mut report = Report::begin(&settings);
+    let ground = Ground::prepare(&settings, &mut report)?;
+    full::idle(&ground, &mut report)?;
+    full::under_load(&ground, &mut report)?;
+    increment::contest(&ground, &mut report)?;
+    restore::contest(&ground, &mut report)?;
+    restore::prove(&ground, &mut report)?;
+    memory::at_double_size(&ground, &mut report)?;
+    report.goals();
+    report.write()
+}

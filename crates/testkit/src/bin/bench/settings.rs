@@ -1,0 +1,64 @@
+//! What the caller wants.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use anyhow::{Context, bail, ensure};
+use innoclone_testkit::Result;
+
+/// From environment and arguments.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// Data in MiB.
+    pub(crate) megabytes: u64,
+    /// Rounds of each contest.
+    pub(crate) runs: usize,
+    /// Empty the page cache before each run.
+    pub(crate) cold: bool,
+    /// Where everything is put.
+    pub(crate) base: PathBuf,
+    /// Where the results are written.
+    pub(crate) json: Option<PathBuf>,
+}
+
+impl Settings {
+    pub(crate) fn take() -> Result<Self> {
+        let settings = Self {
+            megabytes: from_environment("BENCH_MB")?.unwrap_or(1024),
+            runs: from_environment("BENCH_RUNS")?.unwrap_or(3),
+            cold: from_environment::<u8>("BENCH_COLD")?.unwrap_or(0) != 0,
+            base: from_environment("BENCH_DIR")?.unwrap_or_else(std::env::temp_dir),
+            json: from_arguments(std::env::args().skip(1))?.or(from_environment("BENCH_JSON")?),
+        };
+        ensure!(settings.runs > 0, "BENCH_RUNS must be at least 1");
+        ensure!(settings.megabytes >= 16, "BENCH_MB must be at least 16");
+        Ok(settings)
+    }
+}
+
+fn from_environment<T: FromStr>(name: &str) -> Result<Option<T>>
+where
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    match std::env::var(name) {
+        Ok(text) if !text.is_empty() => {
+            let value = text.parse().with_context(|| format!("{name}={text}"))?;
+            Ok(Some(value))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn from_arguments(mut args: impl Iterator<Item = String>) -> Result<Option<PathBuf>> {
+    let mut file = None;
+    while let Some(arg) = args.next() {
+        match arg.split_once('=') {
+            Some(("--json", path)) => file = Some(PathBuf::from(path)),
+            None if arg == "--json" => {
+                file = Some(PathBuf::from(args.next().context("--json wants a file")?));
+            }
+            _ => bail!("unknown argument {arg}; there is only --json FILE"),
+        }
+    }
+    Ok(file)
+}
