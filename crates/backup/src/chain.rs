@@ -2,7 +2,7 @@
 
 use crate::set::{BackupSet, Manifest, PagesBy, SetId, SetKind};
 use crate::{Error, Result};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 /// A full set and its increments, in order. Every link has been checked.
@@ -141,6 +141,8 @@ fn recorded_parent(child: &BackupSet) -> Option<BackupSet> {
 struct Library {
     sets: Vec<BackupSet>,
     places: Vec<PathBuf>,
+    /// Why sets that were found cannot be used.
+    damaged: BTreeSet<String>,
 }
 
 impl Library {
@@ -148,16 +150,24 @@ impl Library {
         let mut places: Vec<PathBuf> = last.parent().map(Path::to_owned).into_iter().collect();
         places.extend(more.iter().cloned());
         let mut found = HashMap::new();
+        let mut damaged = BTreeSet::new();
         for place in &places {
             for path in std::iter::once(place.clone()).chain(subdirectories(place)) {
-                if let Ok(set) = BackupSet::open(&path) {
-                    found.entry(set.manifest().id.clone()).or_insert(set);
+                match BackupSet::open(&path) {
+                    Ok(set) => {
+                        found.entry(set.manifest().id.clone()).or_insert(set);
+                    }
+                    Err(error @ Error::Damaged { .. }) => {
+                        damaged.insert(error.to_string());
+                    }
+                    Err(_) => {}
                 }
             }
         }
         Self {
             sets: found.into_values().collect(),
             places,
+            damaged,
         }
     }
 
@@ -177,15 +187,22 @@ impl Library {
                 .iter()
                 .map(|p| p.display().to_string())
                 .collect();
+            let recorded = child.manifest().parent_path.as_deref();
+            let mut damaged = self.damaged.clone();
+            if let Some(Err(error @ Error::Damaged { .. })) =
+                recorded.map(|path| BackupSet::open(Path::new(path)))
+            {
+                damaged.insert(error.to_string());
+            }
+            let mut places = places.join(", ");
+            for error in damaged {
+                places += "; ";
+                places += &error;
+            }
             return Err(Error::BrokenChain(format!(
-                "'{}' is based on {wanted}, which is neither at '{}' nor in {}",
+                "'{}' is based on {wanted}, which is neither at '{}' nor in {places}",
                 child.path().display(),
-                child
-                    .manifest()
-                    .parent_path
-                    .as_deref()
-                    .unwrap_or("(not recorded)"),
-                places.join(", ")
+                recorded.unwrap_or("(not recorded)")
             )));
         };
         Ok(self.sets.swap_remove(index))

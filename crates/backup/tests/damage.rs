@@ -1,0 +1,279 @@
+//! No damage goes unnoticed: `verify` names the file, and `restore` refuses, or gives what the
+//! undamaged sets give.
+#![allow(
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "the modules are part of the tests"
+)]
+
+mod common;
+mod damages;
+
+use backup::command::{Problem, VerifiedKind, VerifyReport, VerifyRequest, verify};
+use backup::{Error, Job, JobOptions};
+use common::{Place, job};
+use damages::{Case, Sets, sets};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use testkit::{Server, Workload, WorkloadOptions};
+
+fn verified(path: &Path) -> VerifyReport {
+    let request = VerifyRequest {
+        path: path.to_owned(),
+        chain: Vec::new(),
+        quick: false,
+    };
+    verify(&request, &job()).unwrap()
+}
+
+fn problems(path: &Path) -> Vec<Problem> {
+    verified(path).problems
+}
+
+#[test]
+fn undamaged_sets_have_no_problems() {
+    let sets = sets();
+    let place = Place::new();
+    sets.copy_to(place.scratch.path());
+    let full = verified(&place.path("full"));
+    assert_eq!(full.problems, []);
+    assert_eq!((full.kind, full.chain.len()), (VerifiedKind::Set, 1));
+    assert!(full.files > 100 && full.pages > 3000, "{full:?}");
+    let increment = verified(&place.path("incr"));
+    assert_eq!(increment.problems, []);
+    assert_eq!(increment.chain.len(), 2);
+    assert_eq!(increment.chain[0], full.set_id.unwrap());
+    assert_eq!(Some(&increment.chain[1]), increment.set_id.as_ref());
+    assert!(increment.pages > 100 && increment.pages < full.pages);
+}
+
+/// Runs cases on all processors: each on its own copy of the sets.
+fn run(sets: &Sets, cases: &[Case]) {
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+            run_case(sets, case);
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(worker);
+        scope.spawn(worker);
+    });
+}
+
+fn run_case(sets: &Sets, case: &Case) {
+    let place = Place::new();
+    sets.copy_to(place.scratch.path());
+    let set = place.path(case.set);
+    (case.damage)(&set);
+    let found = problems(&set);
+    assert!(
+        found
+            .iter()
+            .any(|problem| case.paths.contains(&problem.path)),
+        "{}: {:?} expected, found: {found:?}",
+        case.name,
+        case.paths
+    );
+    if !case.restore {
+        return;
+    }
+    if let Err(error) = place.try_restore(&place.path("incr"), "restored") {
+        let unrelated = matches!(error, Error::Cancelled | Error::NoSpace { .. });
+        assert!(!unrelated, "{}: {error}", case.name);
+        return;
+    }
+    let restored = damages::tree(&place.path("restored"));
+    let same = |(name, digest): &(&String, &String)| restored.get(*name) == Some(digest);
+    let differing = sets.restored.iter().find(|file| !same(file));
+    assert_eq!(differing, None, "{}: restored, but not the same", case.name);
+    assert_eq!(restored.len(), sets.restored.len(), "{}", case.name);
+}
+
+#[test]
+fn any_flipped_byte_is_found() {
+    let sets = sets();
+    run(&sets, &damages::flips(&sets));
+}
+
+#[test]
+fn cut_longer_and_missing_files_are_found() {
+    let sets = sets();
+    run(&sets, &damages::lengths(&sets));
+}
+
+#[test]
+fn pages_and_files_in_the_wrong_place_are_found() {
+    let sets = sets();
+    run(&sets, &damages::places(&sets));
+}
+
+#[test]
+fn things_too_many_and_too_few_are_found() {
+    let sets = sets();
+    run(&sets, &damages::entries(&sets));
+}
+
+#[test]
+fn what_digests_do_not_tell_is_found() {
+    let sets = sets();
+    run(&sets, &damages::resealed(&sets));
+}
+
+#[test]
+fn a_manifest_that_is_wrong_with_a_right_digest_is_found() {
+    let sets = sets();
+    run(&sets, &damages::manifests(&sets));
+}
+
+#[test]
+fn all_damage_is_told_at_once() {
+    let sets = sets();
+    let place = Place::new();
+    sets.copy_to(place.scratch.path());
+    let full = place.path("full");
+    let names = ["ibdata1", "mysql.ibd", "zoo/row_dynamic.ibd"];
+    for name in names {
+        damages::flip(&full.join(name), 20_000);
+    }
+    std::fs::remove_file(full.join("zoo/emptied.ibd")).unwrap();
+    std::fs::write(full.join("zoo/stray"), "x").unwrap();
+    let found = problems(&full);
+    for name in names.into_iter().chain(["zoo/emptied.ibd", "zoo/stray"]) {
+        assert!(
+            found.iter().any(|problem| problem.path == name),
+            "{name}: {found:?}"
+        );
+    }
+    let bytes = |problem: &&Problem| problem.detail.starts_with("bytes 0 to 262144 ");
+    assert_eq!(found.iter().filter(bytes).count(), 3, "{found:?}");
+    let pages = |problem: &&Problem| problem.detail.starts_with("page 1: ");
+    assert_eq!(found.iter().filter(pages).count(), 3, "{found:?}");
+}
+
+#[test]
+fn a_quick_look_finds_wrong_bytes_too() {
+    let sets = sets();
+    let place = Place::new();
+    sets.copy_to(place.scratch.path());
+    let request = VerifyRequest {
+        path: place.path("full"),
+        chain: Vec::new(),
+        quick: true,
+    };
+    let report = verify(&request, &job()).unwrap();
+    assert_eq!(
+        (report.problems.as_slice(), report.pages),
+        ([].as_slice(), 0)
+    );
+    damages::flip(&place.path("full/ibdata1"), 300_000);
+    let report = verify(&request, &job()).unwrap();
+    assert_eq!(report.problems.len(), 1);
+}
+
+#[test]
+fn a_missing_or_damaged_ancestor_is_found() {
+    let sets = sets();
+    let place = Place::new();
+    sets.copy_to(place.scratch.path());
+    let away = place.path("away");
+    std::fs::create_dir(&away).unwrap();
+    std::fs::rename(place.path("full"), away.join("full")).unwrap();
+    let found = problems(&place.path("incr"));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].detail.contains("is based on set"), "{found:?}");
+    let mut request = VerifyRequest {
+        path: place.path("incr"),
+        chain: vec![away.clone()],
+        quick: true,
+    };
+    assert_eq!(verify(&request, &job()).unwrap().problems, []);
+    request.chain = vec![away.join("full")];
+    assert_eq!(verify(&request, &job()).unwrap().problems, []);
+    damages::flip(&away.join("full/#clone/manifest.json"), 100);
+    let found = verify(&request, &job()).unwrap().problems;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].detail.contains("manifest.json' is damaged"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn what_cannot_be_verified_is_an_error() {
+    let place = Place::new();
+    let missing = VerifyRequest {
+        path: place.path("none"),
+        chain: Vec::new(),
+        quick: false,
+    };
+    assert!(verify(&missing, &job()).is_err());
+    std::fs::write(place.path("none"), "a file").unwrap();
+    assert!(verify(&missing, &job()).is_err());
+    std::fs::remove_file(place.path("none")).unwrap();
+    std::fs::create_dir(place.path("none")).unwrap();
+    assert!(!verify(&missing, &job()).unwrap().problems.is_empty());
+    let sets = sets();
+    sets.copy_to(place.scratch.path());
+    let request = VerifyRequest {
+        path: place.path("full"),
+        ..missing
+    };
+    let cancelled = Job::new(&JobOptions::default(), Arc::new(AtomicBool::new(true)));
+    assert!(matches!(
+        verify(&request, &cancelled),
+        Err(Error::Cancelled)
+    ));
+}
+
+#[test]
+fn a_data_directory_is_verified_by_its_pages_and_its_redo() {
+    let sets = sets();
+    let place = Place::new();
+    sets.copy_to(place.scratch.path());
+    place.restore("incr", "data");
+    let data = place.path("data");
+    let report = verified(&data);
+    assert_eq!(report.problems, []);
+    assert_eq!(report.kind, VerifiedKind::DataDirectory);
+    run_in_directory(&data, damages::directory_damages());
+}
+
+#[test]
+fn the_directory_of_a_server_is_verified_stopped_and_crashed_but_not_running() {
+    let mut server = Server::start(testkit::ServerOptions::default()).unwrap();
+    let workload = Workload::start(&server, WorkloadOptions::default()).unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let request = VerifyRequest {
+        path: server.datadir().to_owned(),
+        chain: Vec::new(),
+        quick: false,
+    };
+    let error = verify(&request, &job()).unwrap_err();
+    assert!(error.to_string().contains("in use by process"), "{error}");
+    server.kill9().unwrap();
+    workload.stop();
+    assert_eq!(problems(server.datadir()), [], "crashed");
+    server.start_again().unwrap();
+    server.stop().unwrap();
+    assert_eq!(problems(server.datadir()), [], "stopped");
+}
+
+fn run_in_directory(data: &Path, cases: Vec<Case>) {
+    for case in cases {
+        let place = Place::new();
+        let copy = place.path("copy");
+        damages::link_tree(data, &copy);
+        (case.damage)(&copy);
+        let found = problems(&copy);
+        assert!(
+            found
+                .iter()
+                .any(|problem| case.paths.contains(&problem.path)),
+            "{}: {:?} expected, found: {found:?}",
+            case.name,
+            case.paths
+        );
+    }
+}
