@@ -34,6 +34,8 @@ pub struct StageSample {
     pub data: u64,
     /// Bytes received from the network.
     pub network: u64,
+    /// When the stage began, microseconds since 1970; `None` before that.
+    pub began_us: Option<i64>,
     /// Time since the stage began, up to its end.
     pub elapsed: Duration,
 }
@@ -50,6 +52,7 @@ struct Counters {
 struct Life {
     threads: u32,
     began: Option<Instant>,
+    began_us: Option<i64>,
     ended: Option<Instant>,
     failed: bool,
 }
@@ -69,6 +72,7 @@ impl Progress {
         let mut life = lock(&counters.life);
         life.threads = u32::try_from(threads).unwrap_or(u32::MAX);
         life.began = Some(Instant::now());
+        life.began_us = Some(jiff::Timestamp::now().as_microsecond());
     }
 
     /// Adds `bytes` to the work expected of `stage`.
@@ -134,6 +138,7 @@ impl Progress {
                 estimate: counters.estimate.load(Ordering::Relaxed),
                 data: counters.data.load(Ordering::Relaxed),
                 network: counters.network.load(Ordering::Relaxed),
+                began_us: life.began_us,
                 elapsed,
             }
         })

@@ -39,6 +39,11 @@ pub struct StageUpdate {
     pub data_speed: u64,
     /// Bytes received per second, at present.
     pub network_speed: u64,
+    /// When the stage began, microseconds since 1970; the time of the call where not given.
+    pub begin_us: Option<i64>,
+    /// When the stage ended, microseconds since 1970; the time of the call where not given. Only
+    /// of a stage that has ended.
+    pub end_us: Option<i64>,
 }
 
 impl StageUpdate {
@@ -52,6 +57,8 @@ impl StageUpdate {
             network: 0,
             data_speed: 0,
             network_speed: 0,
+            begin_us: None,
+            end_us: None,
         }
     }
 }
@@ -70,8 +77,10 @@ impl Catalogue {
             clone_state(transaction, id)?.must_run(id)?;
             let (begin, end) = stage_times(transaction, id, stage_name)?;
             let begun = update.state != State::NotStarted;
-            let begin = begun.then(|| begin.unwrap_or_else(|| now.clone()));
-            let end = update.state.has_ended().then(|| end.unwrap_or(now));
+            let given = |us: Option<i64>| us.map_or_else(|| now.clone(), times::timestamp6);
+            let begin = begun.then(|| begin.unwrap_or_else(|| given(update.begin_us)));
+            let ended = update.state.has_ended();
+            let end = ended.then(|| end.unwrap_or_else(|| given(update.end_us)));
             transaction.execute(
                 sql::UPDATE_STAGE,
                 params![

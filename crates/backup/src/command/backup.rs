@@ -77,7 +77,7 @@ pub fn backup(request: &BackupRequest, catalogue: &Catalogue, job: &Job) -> Resu
         clone: CloneRecord {
             id: id.get(),
             pid: donor.connection_id().cast_signed(),
-            begin_us: jiff::Timestamp::now().as_microsecond(),
+            begin_us: begin_of(catalogue, id),
             end_us: 0,
             source: "LOCAL INSTANCE".to_owned(),
             destination: destination.display().to_string(),
@@ -101,6 +101,16 @@ pub fn backup(request: &BackupRequest, catalogue: &Catalogue, job: &Job) -> Resu
         bytes_read: job.progress.bytes_read(),
         seconds: begin.elapsed().as_secs_f64(),
     })
+}
+
+/// When the row says the clone began: the set records the same.
+fn begin_of(catalogue: &Catalogue, id: CloneId) -> i64 {
+    let running = catalogue.running().unwrap_or_default();
+    let own = running.into_iter().find(|clone| clone.id == id);
+    own.map_or_else(
+        || jiff::Timestamp::now().as_microsecond(),
+        |clone| clone.begin_us,
+    )
 }
 
 /// Runs `work` while another thread writes its progress to the catalogue.
@@ -147,6 +157,10 @@ fn record(catalogue: &Catalogue, id: CloneId, progress: &Progress) {
         update.network = sample.network;
         update.data_speed = per_second(sample.data, sample.elapsed);
         update.network_speed = per_second(sample.network, sample.elapsed);
+        update.begin_us = sample.began_us;
+        update.end_us = sample
+            .began_us
+            .map(|began| began + sample.elapsed.as_micros() as i64);
         if let Err(error) = catalogue.stage(id, sample.stage.label(), &update) {
             tracing::debug!(%error, stage = %sample.stage, "progress not recorded");
         }

@@ -3,10 +3,12 @@
 
 mod apply;
 mod backup;
+mod history;
 mod restore;
 mod verify;
 
 pub use apply::{ApplyReport, ApplyRequest, apply};
 pub use backup::{BackupReport, BackupRequest, backup};
+pub use history::rebuild_history;
 pub use restore::{RestoreReport, RestoreRequest, restore};
 pub use verify::{Problem, VerifiedKind, VerifyReport, VerifyRequest, verify};

@@ -96,6 +96,17 @@ impl ChunkDigests {
     }
 }
 
+/// The chunk values of a file in memory, as they are stored: none for a file of one chunk.
+pub(crate) fn values_of(bytes: &[u8]) -> Vec<u8> {
+    if bytes.len() <= CHUNK {
+        return Vec::new();
+    }
+    let chunks = (0..).zip(bytes.chunks(CHUNK));
+    chunks
+        .flat_map(|(index, chunk)| chunk_value(index, chunk))
+        .collect()
+}
+
 /// Chunks in the left subtree: the largest power of two below `len`.
 fn left_len(len: usize) -> usize {
     1 << (len - 1).ilog2()

@@ -10,7 +10,7 @@ mod throttle;
 mod writeback;
 
 pub(crate) use checked::CheckedFile;
-pub(crate) use digest::{CHUNK, ChunkDigests, Digest, chunk_value, digest_of};
+pub(crate) use digest::{CHUNK, ChunkDigests, Digest, chunk_value, digest_of, values_of};
 pub(crate) use durable::{
     create_dir_all, create_new, fsync_dir, fsync_file, read_bounded, remove_file, rename,
     sync_filesystem, write_new,

@@ -3,7 +3,7 @@
 use super::tree::{Part, Tree};
 use super::{Delivery, PlannedFile, Recipient, Snapshot, StagePlan, Target};
 use crate::files::FileKind;
-use crate::io::{Layout, fsync_dir, write_new};
+use crate::io::{Layout, fsync_dir, values_of, write_new};
 use crate::set::layout::{
     CHECKPOINTS, CHUNK_VALUES, CLONE_DIR, DELTA, MANIFEST, MANIFEST_DIGEST, META, VIEW_PROGRESS,
     VIEW_STATUS,
@@ -238,8 +238,14 @@ impl BackupSetRecipient {
         })
     }
 
-    /// Writes the files in `#clone` that describe the set to others, and returns their records.
-    fn write_own_files(&self, snapshot: &Snapshot, clone: &CloneRecord) -> Result<Vec<StoredFile>> {
+    /// Writes the files in `#clone` that describe the set to others, and returns their records;
+    /// adds their chunk values to `values`.
+    fn write_own_files(
+        &self,
+        snapshot: &Snapshot,
+        clone: &CloneRecord,
+        values: &mut Vec<u8>,
+    ) -> Result<Vec<StoredFile>> {
         let mut own = Vec::new();
         let mut put = |name: &str, text: &str| -> Result<()> {
             write_new(&self.target.path().join(name), text.as_bytes())?;
@@ -248,6 +254,7 @@ impl BackupSetRecipient {
                 size: text.len() as u64,
                 blake3: blake3::hash(text.as_bytes()).to_hex().to_string(),
             });
+            values.extend(values_of(text.as_bytes()));
             Ok(())
         };
         let lsn = &snapshot.lsn;
@@ -404,7 +411,6 @@ impl Recipient for BackupSetRecipient {
         let root = self.target.path();
         let mut clone = self.options.clone.clone();
         clone.end_us = jiff::Timestamp::now().as_microsecond();
-        let own_files = self.write_own_files(snapshot, &clone)?;
         let files: Vec<_> = self
             .files
             .read()
@@ -422,6 +428,7 @@ impl Recipient for BackupSetRecipient {
                 }
             }
         }
+        let own_files = self.write_own_files(snapshot, &clone, &mut values)?;
         let manifest = Manifest {
             format: Manifest::FORMAT,
             made_by: concat!("innoclone ", env!("CARGO_PKG_VERSION")).to_owned(),

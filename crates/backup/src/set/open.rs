@@ -29,7 +29,10 @@ impl BackupSet {
             path: path.to_owned(),
             reason,
         };
-        let meta = std::fs::metadata(path).map_err(|e| Error::io("open backup set", path, e))?;
+        let meta = std::fs::metadata(path).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => not_a_set("there is no such directory".into()),
+            _ => Error::io("open backup set", path, e),
+        })?;
         if !meta.is_dir() {
             return Err(not_a_set("not a directory".into()));
         }

@@ -188,7 +188,7 @@ impl Base {
 }
 
 /// Whether the active group of page tracking began in the life of the running server.
-fn group_is_of_this_process(facts: &Facts) -> Result<bool> {
+pub(super) fn group_is_of_this_process(facts: &Facts) -> Result<bool> {
     let Some(group) = Group::active(&facts.datadir)? else {
         return Ok(false);
     };

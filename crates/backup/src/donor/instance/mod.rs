@@ -115,7 +115,7 @@ pub struct InstanceDonor {
 impl InstanceDonor {
     /// Connects and checks everything that can be checked before something is written.
     pub fn open(options: InstanceOptions, job: &Job) -> Result<Self> {
-        let mut session = Session::open(&options.connect)?;
+        let mut session = Session::open(&options.connect, options.lock_wait_timeout)?;
         let watch = CancelWatch::start(&session, job)?;
         let facts = session.facts(options.datadir.as_deref())?;
         session.check_privileges()?;
@@ -179,6 +179,17 @@ impl InstanceDonor {
         if state.is_none() && !wanted {
             return Ok(());
         }
+        let continues = self
+            .base
+            .as_ref()
+            .is_some_and(|base| base.method == Method::Tracked);
+        if state.is_some() && !continues && !base::group_is_of_this_process(&self.facts)? {
+            // Start points from before a crash are not reliable, and the server may hand out one
+            // of them again. Nothing of ours continues from them: after a restart, increments
+            // are scans.
+            self.session().tracking_set(false)?;
+            tracing::info!("page tracking restarted, because the server was");
+        }
         // A new start point, so that the list read later is short.
         let start = self.session().tracking_set(true)?;
         if state.is_none() {
@@ -190,8 +201,7 @@ impl InstanceDonor {
 
     /// Blocks DDL and begins to follow the redo log from a checkpoint after that.
     fn lock_and_follow(&mut self, recipient: &Arc<dyn Recipient>, job: &Job) -> Result<()> {
-        let patience = self.options.lock_wait_timeout;
-        self.session().lock(patience)?;
+        self.session().lock()?;
         self.locked = true;
         tracing::info!("backup lock taken: DDL waits");
         if self.tracked_from.is_some() {
@@ -470,6 +480,8 @@ impl InstanceDonor {
         }
         self.session().flush_logs()?;
         let status = self.session().log_status()?;
+        // What the row counts may still be in the log buffer.
+        self.session().flush_logs()?;
         if tables {
             self.session().unlock_tables()?;
         }

@@ -60,7 +60,10 @@ impl PageReader<'_> {
         for (no, page) in (first..).zip(out.chunks_exact_mut(size)) {
             let at = offset + u64::from(no - first) * size as u64;
             match self.verify(page, no) {
-                Ok(PageState::Sealed) => self.settle_sealed(at, page, no, job)?,
+                Ok(PageState::Sealed) => {
+                    self.check_encrypted(no)?;
+                    self.settle_sealed(at, page, no, job)?;
+                }
                 Ok(_) => {}
                 Err(bad) => self.read_again(at, page, no, bad, job)?,
             }
@@ -117,6 +120,24 @@ impl PageReader<'_> {
             detail: bad.to_string(),
         }
         .into())
+    }
+
+    /// A page that says it is encrypted, in a tablespace that is not, is damaged. The tablespace
+    /// may have become encrypted since it was listed.
+    fn check_encrypted(&self, no: u32) -> Result<()> {
+        if self.space.flags.is_encrypted() {
+            return Ok(());
+        }
+        let header = Self::probe(self.file, self.path, self.space.geometry.page_size())?;
+        if header.is_some_and(|header| header.flags.is_encrypted() || header.encryption.is_some()) {
+            return Ok(());
+        }
+        let detail = "encrypted page in a tablespace that is not encrypted".to_owned();
+        Err(Error::BadPage {
+            path: self.path.to_owned(),
+            page: no,
+            detail,
+        })
     }
 
     /// An encrypted page has no checksum that can be checked without its key: it is taken when

@@ -87,6 +87,8 @@ pub(super) struct Session {
     connection: Connection,
     account: String,
     id: u64,
+    /// Seconds that a statement waits for a lock.
+    patience: u64,
 }
 
 /// Variables that a server on the restored directory must share with the donor.
@@ -105,18 +107,25 @@ const VARIABLES: &[&str] = &[
 
 impl Session {
     /// Connects and prepares the session for a job that may leave it idle for hours.
-    pub(super) fn open(options: &ConnectOptions) -> Result<Self> {
+    /// No statement of it waits longer than `patience` for a lock.
+    pub(super) fn open(options: &ConnectOptions, patience: Duration) -> Result<Self> {
         let connection =
             Connection::connect(options).map_err(|e| Error::server("connect to the server", e))?;
         let mut session = Self {
             connection,
             account: String::new(),
             id: 0,
+            patience: 0,
         };
+        let seconds = patience.as_secs().clamp(1, 31_536_000);
         session.execute(
             "prepare the session",
-            "SET SESSION wait_timeout = 2147483, SESSION autocommit = 1, SESSION sql_mode = ''",
+            &format!(
+                "SET SESSION wait_timeout = 2147483, SESSION autocommit = 1, SESSION sql_mode = '', \
+                 SESSION lock_wait_timeout = {seconds}"
+            ),
         )?;
+        session.patience = seconds;
         session.account = session.text("read the account", "SELECT CURRENT_USER()")?;
         session.id = session.number("read the connection id", "SELECT CONNECTION_ID()")?;
         Ok(session)
@@ -330,36 +339,39 @@ impl Session {
         self.execute("flush the redo log", "FLUSH NO_WRITE_TO_BINLOG ENGINE LOGS")
     }
 
-    /// All tablespaces the server knows.
+    /// All tablespaces the server knows, but for the system tablespace. Not asked of
+    /// `information_schema.FILES`, which waits for DDL in progress.
     pub(super) fn tablespaces(&mut self) -> Result<Vec<ListedSpace>> {
         let rows = self.query(
             "list the tablespaces",
-            "SELECT F.FILE_NAME, F.FILE_TYPE, F.FILE_ID, T.FLAG, T.STATE FROM information_schema.FILES F \
-             LEFT JOIN information_schema.INNODB_TABLESPACES T ON T.SPACE = F.FILE_ID \
-             WHERE F.FILE_TYPE IN ('TABLESPACE', 'UNDO LOG')",
+            "SELECT T.SPACE, T.FLAG, T.SPACE_TYPE, T.STATE, T.NAME, D.PATH \
+             FROM information_schema.INNODB_TABLESPACES T \
+             LEFT JOIN information_schema.INNODB_DATAFILES D ON D.SPACE = T.SPACE \
+             WHERE T.SPACE_TYPE <> 'System'",
         )?;
         let space = |row: &wire::Row| {
+            let name = row.text(4)?;
+            // The dictionary's own file is where it always is.
+            let path = row
+                .text(5)
+                .map_or_else(|| format!("{name}.ibd"), str::to_owned);
             Some(ListedSpace {
-                path: row.text(0)?.to_owned(),
-                is_undo: row.text(1)? == "UNDO LOG",
-                id: SpaceId::new(row.parse(2).ok()?),
-                has_file: row.text(4).is_none_or(|state| state != "discarded"),
+                path,
+                id: SpaceId::new(row.parse(0).ok()?),
                 flags: row
-                    .parse(3)
+                    .parse(1)
                     .ok()
                     .and_then(|flags| SpaceFlags::new(flags).ok()),
+                is_undo: row.text(2)? == "Undo",
+                has_file: row.text(3) != Some("discarded"),
             })
         };
         Ok(rows.iter().filter_map(space).collect())
     }
 
     /// Takes the backup lock: no DDL from here on, DML goes on.
-    pub(super) fn lock(&mut self, patience: Duration) -> Result<()> {
-        let seconds = patience.as_secs().clamp(1, 31_536_000);
-        self.execute(
-            "prepare the session",
-            &format!("SET SESSION lock_wait_timeout = {seconds}"),
-        )?;
+    pub(super) fn lock(&mut self) -> Result<()> {
+        let seconds = self.patience;
         match self.execute("take the backup lock", "LOCK INSTANCE FOR BACKUP") {
             Err(Error::Server { source, .. }) if source.code() == Some(1205) => {
                 Err(Error::refused(

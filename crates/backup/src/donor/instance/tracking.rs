@@ -3,7 +3,11 @@
 use super::session::Session;
 use crate::Result;
 use innodb::lsn::Lsn;
+use std::time::Duration;
 use wire::ConnectOptions;
+
+/// How long a statement waits for a lock.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The state of page tracking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +28,7 @@ impl PageTracking {
     /// Connects.
     pub fn open(connect: &ConnectOptions) -> Result<Self> {
         Ok(Self {
-            session: Session::open(connect)?,
+            session: Session::open(connect, PATIENCE)?,
         })
     }
 
