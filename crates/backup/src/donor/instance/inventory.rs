@@ -161,8 +161,9 @@ impl Inventory {
         if facts.data_home != facts.datadir {
             inventory.add_buffer_pool_dump(&facts.data_home)?;
         }
-        inventory.check_unique()?;
         if settled {
+            // While DDL runs a file may be met under its old name and under its new one.
+            inventory.check_unique()?;
             inventory.check_complete(&listed)?;
         }
         Ok(inventory)
