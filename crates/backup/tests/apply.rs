@@ -219,6 +219,50 @@ fn a_chain_applied_is_the_chain_restored_and_boots() {
     );
 }
 
+/// Applies two increments over a zoo, and compares with what a restore gives.
+fn every_format(options: ServerOptions, zoo_options: impl Fn(&Server) -> ZooOptions) {
+    let (server, place) = (Server::start(options).unwrap(), Place::new());
+    zoo(&server, &zoo_options(&server)).unwrap();
+    place.full(&server, "full", true);
+    change_zoo(&server, 1).unwrap();
+    place.increment(&server, "incr1", "full");
+    change_zoo(&server, 2).unwrap();
+    place.increment(&server, "incr2", "incr1");
+    copy(&place.path("full"), &place.path("data"));
+    for set in ["incr1", "incr2"] {
+        try_apply(&place.path("data"), &place.path(set)).unwrap();
+        place.restore(set, "restored");
+        assert_equal_trees(&place.path("data"), &place.path("restored"));
+        assert_verifies(&place.path("data"));
+        std::fs::remove_dir_all(place.path("restored")).unwrap();
+    }
+}
+
+#[test]
+fn small_and_large_pages_are_applied() {
+    for page_size in [4096, 65536] {
+        let options = ServerOptions {
+            page_size: Some(page_size),
+            ..ServerOptions::default()
+        };
+        every_format(options, |_| ZooOptions::default());
+    }
+}
+
+#[test]
+fn encrypted_and_scattered_files_and_a_system_tablespace_of_two_are_applied() {
+    let options = ServerOptions {
+        keyring: true,
+        init_args: vec!["--innodb-data-file-path=ibdata1:12M;ibdata2:8M:autoextend".into()],
+        args: vec!["--innodb-directories={root}/elsewhere".into()],
+        ..ServerOptions::default()
+    };
+    every_format(options, |server| ZooOptions {
+        encrypted: true,
+        elsewhere: Some(server.root_dir().join("elsewhere")),
+    });
+}
+
 #[test]
 fn a_directory_that_a_server_was_started_on_is_refused() {
     let (server, place) = (

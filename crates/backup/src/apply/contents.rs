@@ -72,14 +72,14 @@ impl Contents<'_> {
         self.sync_files(&items)?;
         if writeback.has_failed() {
             let lost = std::io::Error::other("the disk refused data written earlier");
-            return Err(Error::io("write file", &self.disk.path(""), lost));
+            return Err(Error::io("write file", self.disk.root(), lost));
         }
         Ok(())
     }
 
     fn sync_files(&self, items: &[Item<'_>]) -> Result<()> {
         if items.len() > MANY_FILES {
-            sync_filesystem(&self.disk.path(""))?;
+            sync_filesystem(self.disk.root())?;
         }
         let next = AtomicUsize::new(0);
         crate::engine::in_parallel(self.job, || {

@@ -29,7 +29,16 @@ impl Disk {
         })
     }
 
+    /// The data directory.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where `name` is; the empty name is the data directory itself.
     pub(super) fn path(&self, name: &str) -> PathBuf {
+        if name.is_empty() {
+            return self.root.clone();
+        }
         self.root.join(name)
     }
 
@@ -133,7 +142,7 @@ impl Disk {
         fsync_file(file, &self.path(name))
     }
 
-    /// Makes the entries of a directory durable; the empty name is the data directory itself.
+    /// Makes the entries of a directory durable; as [`Self::path`] takes it.
     pub(super) fn sync_directory(&self, name: &str) -> Result<()> {
         self.step()?;
         fsync_dir(&self.path(name))

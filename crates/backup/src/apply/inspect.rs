@@ -80,20 +80,24 @@ pub(super) fn apart(datadir: &Path, increment: &Path) -> Result<(PathBuf, PathBu
     Ok((datadir, increment))
 }
 
-/// Fails when the directory holds compressed files, or the manifest says so.
-pub(super) fn check_decompressed(directory: &Path, manifest: Option<&Manifest>) -> Result<()> {
-    let mut names = Vec::new();
+/// Fails when the directory holds compressed files.
+pub(super) fn check_decompressed(directory: &Path) -> Result<()> {
     walk(directory, "", &mut |entry| {
-        if !entry.is_dir {
-            names.push(entry.name);
-        }
+        check_suffix(directory, &entry.name)?;
         Ok(true)
-    })?;
-    let listed = manifest.into_iter().flat_map(Manifest::stored_files);
-    names.extend(listed.map(|stored| stored.name.clone()));
-    let Some(name) = names.iter().find(|name| is_compressed(name)) else {
+    })
+}
+
+/// Fails when a set is compressed by its manifest.
+pub(super) fn check_stored_plain(set: &BackupSet) -> Result<()> {
+    let mut stored = set.manifest().stored_files();
+    stored.try_for_each(|stored| check_suffix(set.path(), &stored.name))
+}
+
+fn check_suffix(directory: &Path, name: &str) -> Result<()> {
+    if !is_compressed(name) {
         return Ok(());
-    };
+    }
     Err(Error::refused(
         1105,
         format!("'{}' is compressed: it holds '{name}'", directory.display()),

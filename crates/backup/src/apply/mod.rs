@@ -73,11 +73,11 @@ pub(crate) fn apply(datadir: &Path, increment: &Path, job: &Job) -> Result<Appli
 }
 
 fn run(disk: &Disk, increment: &Path, job: &Job) -> Result<Applied> {
-    let datadir = disk.path("");
-    let _lock = Lock::take(&datadir)?;
-    inspect::check_decompressed(increment, None)?;
+    let datadir = disk.root();
+    let _lock = Lock::take(datadir)?;
+    inspect::check_decompressed(increment)?;
     let increment = BackupSet::open(increment)?;
-    inspect::check_decompressed(increment.path(), Some(increment.manifest()))?;
+    inspect::check_stored_plain(&increment)?;
     if increment.manifest().kind != SetKind::Increment {
         return Err(Error::refused(
             1105,
@@ -85,9 +85,9 @@ fn run(disk: &Disk, increment: &Path, job: &Job) -> Result<Applied> {
             "Give the directory of an increment; a full backup is a data directory by itself.",
         ));
     }
-    let (journal, resumed) = match Journal::read(&datadir)? {
+    let (journal, resumed) = match Journal::read(datadir)? {
         Some(journal) => {
-            journal.check_same(&increment, &datadir)?;
+            journal.check_same(&increment, datadir)?;
             (journal, true)
         }
         None => match begin(disk, &increment, job)? {
@@ -96,11 +96,21 @@ fn run(disk: &Disk, increment: &Path, job: &Job) -> Result<Applied> {
                 return Ok(Applied {
                     plan: None,
                     resumed: false,
-                    manifest: BackupSet::open(&datadir)?.manifest().clone(),
+                    manifest: BackupSet::open(datadir)?.manifest().clone(),
                 });
             }
         },
     };
+    let counts = counts(&journal.plan);
+    tracing::info!(
+        increment = %increment.path().display(),
+        resumed,
+        created = counts.created,
+        renamed = counts.renamed,
+        removed = counts.removed,
+        changed = counts.changed,
+        "the data directory is going to be changed"
+    );
     let work = Work {
         disk,
         journal: &journal,
@@ -110,17 +120,22 @@ fn run(disk: &Disk, increment: &Path, job: &Job) -> Result<Applied> {
     };
     work.run()?;
     Ok(Applied {
-        plan: Some(counts(&journal.plan, &work.written)),
+        plan: Some(Counts {
+            pages: work.written.pages.load(Ordering::Relaxed),
+            bytes: work.written.bytes.load(Ordering::Relaxed),
+            ..counts
+        }),
         resumed,
-        manifest: BackupSet::open(&datadir)?.manifest().clone(),
+        manifest: BackupSet::open(datadir)?.manifest().clone(),
     })
 }
 
 /// All checks, then the journal: the first thing that is written. `None` when the increment has
 /// been applied already.
 fn begin(disk: &Disk, increment: &BackupSet, job: &Job) -> Result<Option<Journal>> {
-    let base = BackupSet::open(&disk.path(""))?;
-    inspect::check_decompressed(base.path(), Some(base.manifest()))?;
+    inspect::check_decompressed(disk.root())?;
+    let base = BackupSet::open(disk.root())?;
+    inspect::check_stored_plain(&base)?;
     inspect::check_untouched(&base, increment.manifest(), job)?;
     if base.manifest().id == increment.manifest().id {
         return Ok(None);
@@ -166,13 +181,12 @@ fn forgotten(base: &Manifest) -> Vec<String> {
         .collect()
 }
 
-fn counts(plan: &Plan, written: &Written) -> Counts {
+fn counts(plan: &Plan) -> Counts {
     Counts {
         created: plan.new.len() as u64,
         renamed: plan.moves.len() as u64,
         removed: plan.remove.len() as u64,
         changed: plan.changed.len() as u64,
-        pages: written.pages.load(Ordering::Relaxed),
-        bytes: written.bytes.load(Ordering::Relaxed),
+        ..Counts::default()
     }
 }

@@ -3,7 +3,7 @@
 use crate::donor::chain::{delta::DeltaReader, space_info};
 use crate::files::SpaceInfo;
 use crate::io::{CHUNK, CheckedFile};
-use crate::set::{BackupSet, FileRecord, StoredFile};
+use crate::set::{BackupSet, Content, FileRecord, StoredFile};
 use crate::{Error, Result};
 use innodb::ids::PageNo;
 use innodb::verify::verify_page_at;
@@ -18,6 +18,8 @@ pub(super) const TASK_BYTES: u64 = 256 * CHUNK as u64;
 pub(super) struct Pages {
     delta: DeltaReader,
     space: SpaceInfo,
+    /// The first page that need not be there.
+    whole: u32,
 }
 
 /// A page of a range: its number, and its position in the delta.
@@ -36,7 +38,15 @@ impl Pages {
             let detail = format!("has {} pages instead of {}", delta.len(), record.pages);
             return Err(Error::damaged(delta.path(), detail));
         }
-        Ok(Self { delta, space })
+        let whole = match record.content {
+            Content::Whole => space.first_page.saturating_add(record.pages),
+            Content::Full | Content::Delta => 0,
+        };
+        Ok(Self {
+            delta,
+            space,
+            whole,
+        })
     }
 
     fn page_size(&self) -> u64 {
@@ -58,8 +68,11 @@ impl Pages {
         };
         let (low, high) = (number(range.start)?, number(range.end)?);
         let found = self.delta.find(low, high)?;
-        if found.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
-            return Err(Error::damaged(self.delta.path(), "has pages out of order"));
+        // The first pages of a file held whole, as many as are stored, stand for all there were.
+        let needed = self.whole.clamp(low, high) - low;
+        if (found.len() as u64) < u64::from(needed) {
+            let detail = format!("lacks pages between {low} and {}", low + needed);
+            return Err(Error::damaged(self.delta.path(), detail));
         }
         Ok(found)
     }

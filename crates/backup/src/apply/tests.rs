@@ -329,3 +329,102 @@ fn files_of_the_user_stay() {
     std::fs::remove_dir(datadir.join("gone")).unwrap();
     place.check(&datadir, 2);
 }
+
+/// Small random numbers, the same for the same seed.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        // Knuth's MMIX constants; the high bits are the good ones.
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % sides
+    }
+}
+
+/// What happens to a world between two backups, at random.
+fn live(mut world: World, dice: &mut Dice, next_id: &mut u32) -> World {
+    world.replaced.clear();
+    let mut ids: Vec<u32> = world.spaces.keys().copied().collect();
+    // Any permutation of names is a legal sequence of renames.
+    for at in (1..ids.len())
+        .rev()
+        .filter(|_| dice.roll(3) == 0)
+        .collect::<Vec<_>>()
+    {
+        let other = ids[dice.roll(at)];
+        let (one, two) = (
+            world.space(ids[at]).name.clone(),
+            world.space(other).name.clone(),
+        );
+        world.space(ids[at]).name = two;
+        world.space(other).name = one;
+    }
+    ids.retain(|_| dice.roll(2) == 0);
+    for id in ids {
+        let directory = ["s", "t", "u"][dice.roll(3)];
+        let content = 1 + dice.roll(250) as u8;
+        match dice.roll(6) {
+            0 => drop(world.spaces.remove(&id)),
+            1 => world.space(id).name = format!("{directory}/moved{id}.ibd"),
+            2 => {
+                // TRUNCATE, DROP and CREATE, undo truncation: the name with another id.
+                let space = world.spaces.remove(&id).unwrap();
+                *next_id += 1;
+                let pages = vec![content; 1 + dice.roll(30)];
+                world.spaces.insert(*next_id, Space { pages, ..space });
+            }
+            3 => {
+                world.replaced.push(id);
+                world.space(id).pages = vec![content; 1 + dice.roll(30)];
+            }
+            _ => {
+                let space = world.space(id);
+                let grown = space.pages.len() + dice.roll(30);
+                space.pages.resize(grown, 0);
+                for _ in 0..dice.roll(4) {
+                    let at = dice.roll(grown);
+                    space.pages[at] = content;
+                }
+            }
+        }
+    }
+    for _ in 0..dice.roll(4) {
+        *next_id += 1;
+        let name = format!("{}/new{next_id}.ibd", ["s", "t", "u"][dice.roll(3)]);
+        world
+            .spaces
+            .insert(*next_id, Space::new(&name, &vec![9; 1 + dice.roll(30)]));
+    }
+    world
+        .plain
+        .insert("s/m.MYD".into(), vec![7; dice.roll(700_000)]);
+    world.directories = vec!["s".into()];
+    if dice.roll(2) == 0 {
+        world.directories.push("empty".into());
+    }
+    world
+}
+
+#[test]
+fn any_history_applied_is_the_history_restored() {
+    for seed in 0..12 {
+        let (mut dice, mut next_id) = (Dice(seed), 100);
+        let mut worlds = vec![live(eventful()[0].clone(), &mut dice, &mut next_id)];
+        for _ in 0..3 {
+            worlds.push(live(
+                worlds[worlds.len() - 1].clone(),
+                &mut dice,
+                &mut next_id,
+            ));
+        }
+        let place = Place::new(&worlds);
+        let datadir = place.copy("d");
+        for count in 2..=worlds.len() {
+            apply_to(&datadir, &place.sets[count - 1]).unwrap();
+            place.check(&datadir, count);
+        }
+    }
+}

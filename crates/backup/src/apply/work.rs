@@ -60,7 +60,7 @@ impl Work<'_> {
         let manifest = read_bounded(&self.disk.path(MANIFEST), MANIFEST_LIMIT)?;
         let lines = [
             crate::set::digest_line(&manifest),
-            digest_line_of(&self.disk.path(""))?,
+            digest_line_of(self.disk.root())?,
         ];
         Ok(lines.iter().all(|line| *line == self.journal.result_digest))
     }
