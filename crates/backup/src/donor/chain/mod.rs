@@ -282,6 +282,12 @@ fn lineage(
             Some((older, *by_place[older].get(&(space.id, space.first_page))?))
         });
         let Some((older, file)) = older else {
+            // An increment from an LSN knows no parent: it has every page written of a tablespace
+            // that is new since.
+            if set.manifest().parent.is_none() {
+                sources.reverse();
+                return Ok(sources);
+            }
             return Err(Error::BrokenChain(format!(
                 "'{}' holds changed pages of '{}', which the set before it does not have",
                 set.path().display(),
