@@ -182,14 +182,13 @@ mod tests {
     use backup::Stage;
 
     fn sample(state: StageState, data: u64, millis: u64) -> StageSample {
+        let [_, file_copy, ..] = Progress::default().sample();
         StageSample {
-            stage: Stage::FileCopy,
             state,
-            threads: 4,
             estimate: data,
             data,
-            network: 0,
             elapsed: Duration::from_millis(millis),
+            ..file_copy
         }
     }
 

@@ -35,10 +35,9 @@ impl ApplyArgs {
     fn request(&self, settings: &Settings) -> Result<ApplyRequest, Failure> {
         // Files that the user did not name describe the server of this host, which is not to be
         // changed by accident.
-        let from_file = || match settings.named_files {
-            true => settings.options.get(&["mysqld", "server"], "datadir"),
-            false => None,
-        };
+        let groups = ["mysqld", "server"];
+        let from_file = || settings.options.get(&groups, "datadir");
+        let from_file = || from_file().filter(|_| settings.named_files);
         let datadir = self.datadir.clone().or_else(|| Some(from_file()?.into()));
         let datadir = datadir.filter(|dir| !dir.as_os_str().is_empty());
         Ok(ApplyRequest {
