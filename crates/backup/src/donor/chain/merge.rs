@@ -11,8 +11,11 @@ use innodb::verify::verify_page_at;
 #[derive(Debug)]
 pub(super) struct MergedFile {
     base: Option<CheckedFile>,
-    /// The oldest first.
-    deltas: Vec<DeltaReader>,
+    /// Bytes of the base that count: the file may have been shorter in a later set, and what was
+    /// cut off then does not come back when it grows again.
+    base_end: u64,
+    /// The oldest first, each with the first page that does not count, for the same reason.
+    deltas: Vec<(DeltaReader, u32)>,
     /// Without a base: the first page that the oldest delta need not have. It has all before.
     whole_to: u32,
     desc: FileDesc,
@@ -26,6 +29,7 @@ impl MergedFile {
     ) -> Result<Self> {
         let mut merged = Self {
             base: None,
+            base_end: 0,
             deltas: Vec::new(),
             whole_to: 0,
             desc: desc.clone(),
@@ -33,7 +37,9 @@ impl MergedFile {
         for (set, record) in sources {
             let stored = main_file(set, record)?;
             let file = set.open_stored(stored)?;
+            merged.cut(record.length);
             if record.content == Content::Full {
+                merged.base_end = file.size();
                 merged.base = Some(file);
                 continue;
             }
@@ -53,9 +59,19 @@ impl MergedFile {
                 let first = record.space.map_or(0, |space| space.first_page);
                 merged.whole_to = first.saturating_add(record.pages);
             }
-            merged.deltas.push(delta);
+            merged.deltas.push((delta, u32::MAX));
         }
         Ok(merged)
+    }
+
+    /// What the sources so far have beyond `length` bytes does not count.
+    fn cut(&mut self, length: u64) {
+        self.base_end = self.base_end.min(length);
+        let first = self.desc.space.map_or(0, |space| space.first_page);
+        let pages = u32::try_from(length / self.desc.page_size() as u64).unwrap_or(u32::MAX);
+        for (_, end) in &mut self.deltas {
+            *end = (*end).min(first.saturating_add(pages));
+        }
     }
 
     /// Reads `out.len()` bytes at `offset`: whole pages, of files made of pages.
@@ -86,7 +102,7 @@ impl MergedFile {
             out.fill(0);
             return Ok(());
         };
-        let there = base.size().saturating_sub(offset).min(out.len() as u64) as usize;
+        let there = self.base_end.saturating_sub(offset).min(out.len() as u64) as usize;
         let (part, rest) = out.split_at_mut(there);
         rest.fill(0);
         base.read_at(offset, part)
@@ -95,14 +111,14 @@ impl MergedFile {
     /// Puts the pages `low..high` of the deltas over the base, each page from the newest only.
     fn overlay(&mut self, low: u32, high: u32, out: &mut [u8], size: usize) -> Result<()> {
         let mut done = vec![false; (high - low) as usize];
-        for (index, delta) in self.deltas.iter_mut().enumerate().rev() {
+        for (index, (delta, end)) in self.deltas.iter_mut().enumerate().rev() {
             let found = delta.find(low, high)?;
             let needed = self.whole_to.clamp(low, high) - low;
             if index == 0 && (found.len() as u32) < needed {
                 let detail = format!("pages are missing between {low} and {}", low + needed);
                 return Err(Error::damaged(delta.path(), detail));
             }
-            for (page, position) in found {
+            for (page, position) in found.into_iter().take_while(|(page, _)| page < end) {
                 let at = (page - low) as usize;
                 if !std::mem::replace(&mut done[at], true) {
                     delta.read(position, &mut out[at * size..(at + 1) * size])?;
@@ -113,7 +129,7 @@ impl MergedFile {
     }
 
     fn newest_path(&self) -> std::path::PathBuf {
-        let delta = self.deltas.last().map(DeltaReader::path);
+        let delta = self.deltas.last().map(|(delta, _)| delta.path());
         let base = self.base.as_ref().map(CheckedFile::path);
         delta
             .or(base)
