@@ -479,6 +479,9 @@ impl InstanceDonor {
             self.copy_plain(file, recipient, job)?;
         }
         self.session().flush_logs()?;
+        if let Some(follower) = &self.follower {
+            follower.hold(job)?;
+        }
         let status = self.session().log_status()?;
         // What the row counts may still be in the log buffer.
         self.session().flush_logs()?;

@@ -186,6 +186,10 @@ struct Shared {
     followed: AtomicU64,
     /// Where to end; 0 while not known.
     end: AtomicU64,
+    /// Copy nothing more until the end is known.
+    hold: AtomicBool,
+    /// Nothing is being copied.
+    held: AtomicBool,
     stop: AtomicBool,
     failure: Mutex<Option<Error>>,
     bytes: AtomicU64,
@@ -213,6 +217,8 @@ impl Follower {
         let shared = Arc::new(Shared {
             followed: AtomicU64::new(from.lsn.block_start().get()),
             end: AtomicU64::new(0),
+            hold: AtomicBool::new(false),
+            held: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             failure: Mutex::new(None),
             bytes: AtomicU64::new(0),
@@ -258,6 +264,17 @@ impl Follower {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         Err(failure.unwrap_or(Error::Cancelled))
+    }
+
+    /// Makes the copy wait until [`Self::finish`] says where it ends. Log that the server writes
+    /// between the choice of the end and that call must not be in the backup.
+    pub(super) fn hold(&self, job: &Job) -> Result<()> {
+        self.shared.hold.store(true, Ordering::Release);
+        while !self.shared.held.load(Ordering::Acquire) {
+            self.check()?;
+            job.sleep(Duration::from_millis(1))?;
+        }
+        Ok(())
     }
 
     /// Ends the copy at `end` and waits for it; bytes of log copied.
@@ -321,6 +338,14 @@ impl Copier {
         let mut buffer = vec![0; READ];
         while !shared.stop.load(Ordering::Acquire) {
             let end = Lsn::new(shared.end.load(Ordering::Acquire));
+            if end == Lsn::ZERO && shared.hold.load(Ordering::Acquire) {
+                shared.held.store(true, Ordering::Release);
+                if let Some(consumer) = &mut consumer {
+                    consumer.advance(self.position.max(self.from.lsn))?;
+                }
+                std::thread::sleep(Duration::from_millis(1));
+                continue;
+            }
             let full = self.copy_full_blocks(&mut buffer, end)?;
             shared
                 .followed
@@ -533,6 +558,10 @@ impl Copier {
     /// Copies the last block up to `end` and closes the file; bytes copied.
     fn finish(&mut self, end: Lsn, shared: &Shared) -> Result<u64> {
         let mut copied = 0;
+        if self.position > end.block_start() {
+            let detail = format!("log was copied up to {}, beyond {end}", self.position);
+            return Err(Error::refused(1105, detail, "This is a bug."));
+        }
         if end.offset_in_block() > 12 {
             let block = self.last_block(end, shared)?;
             self.write_out(&block)?;
