@@ -24,8 +24,9 @@ use wire::{ConnectOptions, Connection};
 const READ: usize = 1 << 20;
 /// Pause when the log has nothing new. Well below the time in which the smallest log is reused.
 const POLL: Duration = Duration::from_millis(10);
-/// Log bytes of one redo file of the backup; mysqld takes files of up to 16 GiB.
-const FILE_CAPACITY: u64 = (16 << 30) - (64 << 20);
+/// Log bytes of one redo file of the backup; mysqld takes files of up to 16 GiB whose size, header
+/// area included, is a multiple of its page size.
+const FILE_CAPACITY: u64 = (16 << 30) - (64 << 20) - HEADER_AREA as u64;
 /// The consumer is told how far we are at least this often, so that its session stays alive.
 const ADVANCE_EVERY: Duration = Duration::from_secs(1);
 /// And as soon as this much has been read: the smallest log holds 8 MiB.
