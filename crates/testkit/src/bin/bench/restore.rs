@@ -63,14 +63,15 @@ pub(crate) fn contest(ground: &Ground, report: &mut Report) -> Result<()> {
     report.restore = all.first().cloned();
     report.section("restore of full + 3 increments", all);
 
-    say("verify of the chain and of the restored directory ...");
+    say("verify of two sets and of the restored directory ...");
     let verify = |name: &str, path: &str| -> Result<_> {
         ground.ready(&sets)?;
         let sample = ground.innoclone(&["verify", path])?;
         Ok(crate::contest::Series::new(name, vec![sample]))
     };
     let verified = vec![
-        verify("innoclone verify of the chain", &last)?,
+        verify("innoclone verify of the full set", &ground.text("full"))?,
+        verify("innoclone verify of an increment", &last)?,
         verify("innoclone verify of the result", &ground.text("restored"))?,
     ];
     report.list("verify", verified);
