@@ -75,6 +75,8 @@ impl InstanceOptions {
     }
 }
 
+/// Bytes of redo since the last checkpoint up to which a new one is cheap.
+const CHEAP_CHECKPOINT: u64 = 32 << 20;
 /// Waits for a checkpoint that the server's page cleaner makes by itself, before one is requested.
 const NATURAL_CHECKPOINT: Duration = Duration::from_secs(2);
 /// Waits for a checkpoint at all. DDL is blocked meanwhile.
@@ -208,26 +210,37 @@ impl InstanceDonor {
             // Before pages are listed: what is flushed from here on is the next increment's.
             self.next_start = self.session().tracking_set(true)?;
         }
-        let locked_at = self.session().log_status()?.lsn;
-        if self.tracked_from.is_some() && self.next_start < locked_at {
-            self.await_checkpoint(locked_at, job)?;
-        }
         let follower = Follower::start(&self.facts, &self.options.connect, recipient, job)?;
         tracing::info!(checkpoint = %follower.checkpoint, "following the redo log");
         self.follower = Some(follower);
         Ok(())
     }
 
-    /// Waits until the checkpoint has reached `lsn`. Only then do the tracking files surely hold
-    /// the pages that an index build wrote, without redo, just before DDL was blocked.
-    fn await_checkpoint(&mut self, lsn: Lsn, job: &Job) -> Result<()> {
+    /// Every page recorded since `start` up to this moment. The files may lack the newest ones,
+    /// which the server still has in memory: an index build just before DDL was blocked writes
+    /// pages without redo, so that they must be in the list. The server's own count of entries
+    /// tells when the files have all.
+    fn all_tracked_since(&mut self, start: Lsn, job: &Job) -> Result<TrackedPages> {
+        let now = self.session().log_status()?.lsn;
+        let count = self.session().tracked_count(start)?;
         let begin = Instant::now();
         let mut requested = false;
-        while redo::checkpoint(&self.facts.redo_dir)?.lsn < lsn {
+        loop {
+            let checkpoint = redo::checkpoint(&self.facts.redo_dir)?.lsn;
+            // Without a count (the server gives none while it is idle) the files have all that
+            // was recorded before a checkpoint that has reached this moment's LSN.
+            let settled = count.is_some() || checkpoint >= now;
+            let tracked = self.tracked_since(start, job)?;
+            if settled && tracked.entries >= count.unwrap_or(0) {
+                return Ok(tracked);
+            }
             let waited = begin.elapsed();
-            if !requested && waited > NATURAL_CHECKPOINT {
-                self.session().flush_logs()?;
+            // A checkpoint makes the server write the newest entries. Requesting one is cheap
+            // when little is to be flushed for it; else the page cleaner gets some time first.
+            let cheap = now.since(checkpoint).unwrap_or(0) < CHEAP_CHECKPOINT;
+            if !requested && (cheap || waited > NATURAL_CHECKPOINT) {
                 requested = true;
+                self.session().flush_logs()?;
                 if !self.session().sharp_checkpoint()? {
                     tracing::info!("waiting for a checkpoint while DDL is blocked");
                 }
@@ -237,18 +250,17 @@ impl InstanceDonor {
                 return Err(Error::refused(
                     1205,
                     format!(
-                        "the server made no checkpoint at LSN {lsn} within {} seconds",
+                        "the server made no checkpoint at LSN {now} within {} seconds",
                         ANY_CHECKPOINT.as_secs()
                     ),
                     "Run the backup at a quieter time.",
                 ));
             }
-            job.sleep(Duration::from_millis(20))?;
+            job.sleep(Duration::from_millis(100))?;
         }
-        Ok(())
     }
 
-    /// The pages that page tracking has recorded since `start`.
+    /// The pages that the files of page tracking have since `start`.
     fn tracked_since(&self, start: Lsn, job: &Job) -> Result<TrackedPages> {
         let group = Group::active(&self.facts.datadir)?.ok_or_else(|| Error::NotTracked {
             start,
@@ -392,20 +404,24 @@ impl InstanceDonor {
         if !self.locked {
             self.lock_and_follow(recipient, job)?;
         }
-        let tracked = match (&self.base, self.tracked_from) {
-            (Some(base), _) if base.method == Method::Tracked => {
-                let tracked = self.tracked_since(base.start, job)?;
-                if tracked.spans_recovery {
-                    return Err(Error::NotTracked {
-                        start: base.start,
-                        reason: "the server recovered from a crash since".into(),
-                    });
-                }
-                tracked
-            }
-            (_, Some(start)) => self.tracked_since(start, job)?,
-            (_, None) => TrackedPages::default(),
+        let tracked_base = self
+            .base
+            .as_ref()
+            .filter(|base| base.method == Method::Tracked);
+        let (since, is_base) = match tracked_base {
+            Some(base) => (Some(base.start), true),
+            None => (self.tracked_from, false),
         };
+        let tracked = match since {
+            Some(since) => self.all_tracked_since(since, job)?,
+            None => TrackedPages::default(),
+        };
+        if is_base && tracked.spans_recovery {
+            return Err(Error::NotTracked {
+                start: tracked.start,
+                reason: "the server recovered from a crash since".into(),
+            });
+        }
         let inventory = self.take_inventory(true, job)?;
         if let Some(base) = &mut self.base
             && base.method == Method::Tracked

@@ -193,14 +193,10 @@ impl Session {
             return Error::server(action, error);
         };
         let account = quote_account(&self.account);
-        let grant = if privilege == "SELECT" {
-            format!("GRANT SELECT ON performance_schema.log_status TO {account};")
-        } else {
-            format!(
-                "GRANT BACKUP_ADMIN, PROCESS, RELOAD ON *.* TO {account}; \
-                 GRANT SELECT ON performance_schema.log_status TO {account};"
-            )
-        };
+        let grant = format!(
+            "GRANT BACKUP_ADMIN, PROCESS, RELOAD ON *.* TO {account}; \
+             GRANT SELECT ON performance_schema.log_status TO {account};"
+        );
         Error::Privilege { privilege, grant }
     }
 
@@ -460,6 +456,16 @@ impl Session {
             Err(Error::Server { source, .. }) if source.code() == Some(1305) => Err(no_component()),
             Err(other) => Err(other),
         }
+    }
+
+    /// Entries that page tracking has recorded since `start`, those in memory included; `None`
+    /// while the last checkpoint is not past `start`, when the server does not tell.
+    pub(super) fn tracked_count(&mut self, start: Lsn) -> Result<Option<u64>> {
+        let count = self.signed(
+            "count the tracked pages",
+            &format!("SELECT mysqlbackup_page_track_get_changed_page_count({start}, 0)"),
+        )?;
+        Ok(u64::try_from(count).ok())
     }
 
     /// Drops tracking data before `lsn`; the LSN really purged, `None` when there was nothing.
