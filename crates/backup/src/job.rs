@@ -63,7 +63,7 @@ impl Job {
     /// Fails when the job was cancelled or another part of it has failed. Workers call it between
     /// units of work that take well under a second.
     pub fn check(&self) -> Result<()> {
-        if self.cancelled.load(Ordering::Relaxed) || self.stopping.load(Ordering::Relaxed) {
+        if self.is_cancelled() || self.stopping.load(Ordering::Relaxed) {
             return Err(Error::Cancelled);
         }
         Ok(())
@@ -81,20 +81,30 @@ impl Job {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         // A thread that stopped because another failed, or because the user said so, is not the
-        // cause of anything.
-        if failure.is_none() && !matches!(error, Error::Cancelled) {
+        // cause of anything; nor is what fails once the job is cancelled, such as the connection
+        // that is cut to wake a statement.
+        if failure.is_none() && !self.is_cancelled() && !matches!(error, Error::Cancelled) {
             *failure = Some(error);
         }
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// The failure recorded, or `error` where none is: what the job as a whole reports.
+    /// The failure recorded, else that the job was cancelled, else `error`: what the job as a whole
+    /// reports.
     pub fn cause(&self, error: Error) -> Error {
         let mut failure = self
             .failure
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        failure.take().unwrap_or(error)
+        match failure.take() {
+            Some(failure) => failure,
+            None if self.is_cancelled() => Error::Cancelled,
+            None => error,
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
     }
 
     /// Waits until `bytes` more may be read from the donor, or the job stops.
@@ -113,5 +123,34 @@ impl Job {
             left -= nap;
         }
         self.check()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job() -> (Job, Arc<AtomicBool>) {
+        let cancelled = Arc::new(AtomicBool::new(false));
+        (
+            Job::new(&JobOptions::default(), Arc::clone(&cancelled)),
+            cancelled,
+        )
+    }
+
+    #[test]
+    fn what_fails_after_a_cancellation_is_its_consequence() {
+        let (job, cancelled) = job();
+        cancelled.store(true, Ordering::Relaxed);
+        job.fail(Error::refused(2013, "lost", ""));
+        assert_eq!(job.cause(Error::refused(2013, "lost", "")).code(), 1317);
+    }
+
+    #[test]
+    fn what_failed_before_a_cancellation_is_reported() {
+        let (job, cancelled) = job();
+        job.fail(Error::refused(1021, "full", ""));
+        cancelled.store(true, Ordering::Relaxed);
+        assert_eq!(job.cause(Error::Cancelled).code(), 1021);
     }
 }
