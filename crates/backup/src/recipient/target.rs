@@ -1,15 +1,20 @@
 //! The directory a job writes to: it must be ours alone.
 
-use crate::io::{create_dir_all, fsync_dir, remove_file, write_new};
+use crate::io::{create_dir_all, create_new, fsync_dir, remove_file};
 use crate::set::layout::{CLONE_DIR, IN_PROGRESS};
 use crate::{Error, Result};
+use std::fs::{File, TryLockError};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// A destination directory, checked to be new or empty.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Target {
     path: PathBuf,
     allow_lost_found: bool,
+    /// The marker of an unfinished job, locked: who dies leaves it unlocked.
+    marker: Mutex<Option<File>>,
 }
 
 impl Target {
@@ -35,6 +40,7 @@ impl Target {
         Ok(Self {
             path,
             allow_lost_found,
+            marker: Mutex::default(),
         })
     }
 
@@ -55,7 +61,8 @@ impl Target {
         };
         for entry in entries {
             let entry = entry.map_err(|e| Error::io("read directory", &self.path, e))?;
-            if !(self.allow_lost_found && entry.file_name() == "lost+found") {
+            let lost_found = self.allow_lost_found && entry.file_name() == "lost+found";
+            if !lost_found && !is_empty_clone_dir(&entry) {
                 return Err(Error::TargetExists(self.path.clone()));
             }
         }
@@ -77,9 +84,14 @@ impl Target {
     /// Removes what a killed job left in the directory: only if it carries the marker of an
     /// unfinished one. Returns whether there was something.
     pub fn clear_incomplete(&self) -> Result<bool> {
-        if !self.path.join(IN_PROGRESS).exists() {
-            return Ok(false);
-        }
+        let marker = self.path.join(IN_PROGRESS);
+        let file = match File::open(&marker) {
+            Ok(file) => file,
+            Err(_) if !marker.exists() => return Ok(false),
+            Err(e) => return Err(Error::io("open file", &marker, e)),
+        };
+        // Held until the marker is gone.
+        self.lock(&file)?;
         let entries = || {
             std::fs::read_dir(&self.path).map_err(|e| Error::io("read directory", &self.path, e))
         };
@@ -114,10 +126,13 @@ impl Target {
         Ok(true)
     }
 
-    /// Creates the directory with the marker of an unfinished job, durably.
+    /// Creates the directory with the marker of an unfinished job, durably. The marker is locked
+    /// while this process lives.
     pub fn mark_in_progress(&self) -> Result<()> {
         create_dir_all(&self.path.join(CLONE_DIR))?;
-        write_new(&self.path.join(IN_PROGRESS), b"")?;
+        let file = create_new(&self.path.join(IN_PROGRESS))?;
+        self.lock(&file)?;
+        *self.marker.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
         fsync_dir(&self.path.join(CLONE_DIR))?;
         fsync_dir(&self.path)
     }
@@ -127,6 +142,29 @@ impl Target {
         remove_file(&self.path.join(IN_PROGRESS))?;
         fsync_dir(&self.path.join(CLONE_DIR))
     }
+
+    /// Locks the marker; fails when the job that wrote it still runs.
+    fn lock(&self, marker: &File) -> Result<()> {
+        // A file system without locks cannot tell.
+        let is_held = matches!(marker.try_lock(), Err(TryLockError::WouldBlock));
+        // Whoever removed it meanwhile may have begun anew.
+        let is_gone = marker.metadata().is_ok_and(|meta| meta.nlink() == 0);
+        if is_held || is_gone {
+            return Err(Error::refused(
+                1007,
+                format!("another job is writing to '{}'", self.path.display()),
+                "Wait for it to end, or give another directory.",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// What a job leaves that is killed before it has written the marker, or after it has removed it.
+fn is_empty_clone_dir(entry: &std::fs::DirEntry) -> bool {
+    entry.file_name() == CLONE_DIR
+        && entry.file_type().is_ok_and(|kind| kind.is_dir())
+        && std::fs::read_dir(entry.path()).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 /// Bytes that may be written on the file system of `path`, or of its nearest parent that exists.
@@ -161,8 +199,17 @@ mod tests {
         target.check_empty().unwrap();
         target.mark_in_progress().unwrap();
         assert!(matches!(target.check_empty(), Err(Error::TargetExists(_))));
+        let other = Target::new(target.path(), false).unwrap();
+        assert_eq!(other.clear_incomplete().unwrap_err().code(), 1007);
+        drop(target);
+        let target = other;
         assert!(target.clear_incomplete().unwrap());
         target.check_empty().unwrap();
+        std::fs::create_dir(target.path().join(CLONE_DIR)).unwrap();
+        target.check_empty().unwrap();
+        std::fs::write(target.path().join(CLONE_DIR).join("x"), "").unwrap();
+        assert!(target.check_empty().is_err());
+        std::fs::remove_dir_all(target.path().join(CLONE_DIR)).unwrap();
         std::fs::create_dir(target.path().join("lost+found")).unwrap();
         assert!(target.check_empty().is_err());
         Target::new(target.path(), true)
