@@ -160,6 +160,10 @@ impl Consumer {
         }
     }
 
+    fn shutdown_handle(&self) -> Option<wire::ShutdownHandle> {
+        self.connection.shutdown_handle().ok()
+    }
+
     /// Tells the server how far the log has been read.
     fn advance(&mut self, lsn: Lsn) -> Result<()> {
         let ahead = lsn.since(self.told).unwrap_or(0);
@@ -202,6 +206,8 @@ pub(super) struct Follower {
     pub checkpoint: Lsn,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+    /// Wakes the thread when it waits for an answer of the server.
+    connection: Option<wire::ShutdownHandle>,
 }
 
 impl Follower {
@@ -214,6 +220,7 @@ impl Follower {
     ) -> Result<Self> {
         // Registered first: from then on nothing after the checkpoint read next can go.
         let consumer = Consumer::register(options);
+        let connection = consumer.as_ref().and_then(Consumer::shutdown_handle);
         let from = checkpoint(&facts.redo_dir)?;
         let shared = Arc::new(Shared {
             followed: AtomicU64::new(from.lsn.block_start().get()),
@@ -250,6 +257,7 @@ impl Follower {
             checkpoint: lsn,
             shared,
             thread: Some(thread),
+            connection,
         })
     }
 
@@ -300,6 +308,10 @@ impl Drop for Follower {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
+            // The server forgets the consumer with its session.
+            if let Some(connection) = &self.connection {
+                connection.shutdown();
+            }
             let _ = thread.join();
         }
     }
@@ -376,6 +388,13 @@ impl Copier {
         } else {
             end.block_start()
         };
+        // Most of the time there is nothing new: look at one block before reading many.
+        let Some(BLOCK_SIZE) = self.read_ahead(&mut buffer[..BLOCK_SIZE], limit)? else {
+            return Ok(0);
+        };
+        if classify_block(&buffer[..BLOCK_SIZE], self.position) != BlockState::Full {
+            return Ok(0);
+        }
         let Some(bytes) = self.read_ahead(buffer, limit)? else {
             return Ok(0);
         };
