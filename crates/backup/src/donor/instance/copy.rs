@@ -106,6 +106,8 @@ impl Tasks {
     ) -> Result<()> {
         self.each(job, settled, &idle, |task, work, file, buffer| match task {
             Task::Range { offset, len, .. } => in_pieces(offset, len, |at, piece| {
+                // A task can take minutes when the rate is limited.
+                idle()?;
                 let out = &mut buffer[..piece];
                 work.reader(file)?.read(at, out, job)?;
                 drop_cache(file, at, piece as u64);
@@ -146,6 +148,7 @@ impl Tasks {
             let size = work.file_page_size();
             let base = work.file.space.map_or(0, |space| space.first_page);
             in_pieces(offset, len, |at, piece| {
+                idle()?;
                 let out = &mut buffer[..piece];
                 work.reader(file)?.read(at, out, job)?;
                 drop_cache(file, at, piece as u64);
