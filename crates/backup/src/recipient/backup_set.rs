@@ -90,6 +90,12 @@ impl BackupSetRecipient {
         })
     }
 
+    fn lock_directories(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.directories
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn remember(&self, file: SetFile) {
         let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
         files.insert(file.desc.id, Arc::new(file));
@@ -322,12 +328,14 @@ impl Recipient for BackupSetRecipient {
         for directory in &plan.directories {
             self.tree.add_directory(directory)?;
         }
-        *self
-            .directories
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = plan.directories.iter().cloned().collect();
+        let wanted: BTreeSet<String> = plan.directories.iter().cloned().collect();
+        let before = std::mem::replace(&mut *self.lock_directories(), wanted.clone());
         if stage == Stage::PageCopy && self.options.kind == SetKind::Full {
             self.settle(plan)?;
+            // Schemas that were dropped meanwhile; those within others come first.
+            for gone in before.iter().rev().filter(|name| !wanted.contains(*name)) {
+                self.tree.remove_directory(gone)?;
+            }
         } else {
             for file in &plan.files {
                 self.create(file)?;
@@ -442,13 +450,7 @@ impl Recipient for BackupSetRecipient {
             page_size: snapshot.page_size,
             clone,
             pages_by: snapshot.pages_by,
-            directories: self
-                .directories
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .iter()
-                .cloned()
-                .collect(),
+            directories: self.lock_directories().iter().cloned().collect(),
             files: records,
             own_files,
         };

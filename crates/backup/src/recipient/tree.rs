@@ -30,7 +30,7 @@ pub(super) type Key = (FileId, Part);
 
 /// Syncing this many files one by one waits for as many journal commits; the whole file system is
 /// synced first then.
-const MANY_FILES: usize = 256;
+const MANY_FILES: usize = 16;
 
 /// Most files open at once.
 const OPEN_FILES: usize = 200;
@@ -98,6 +98,23 @@ impl Tree {
             known.insert(path);
         }
         Ok(())
+    }
+
+    /// Removes a directory below the root if it has become empty.
+    pub(super) fn remove_directory(&self, name: &str) -> Result<()> {
+        let path = self.root.join(name);
+        let mut known = self
+            .directories
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match std::fs::remove_dir(&path) {
+            Ok(()) => {
+                known.remove(&path);
+                Ok(())
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::DirectoryNotEmpty => Ok(()),
+            Err(e) => Err(Error::io("remove directory", &path, e)),
+        }
     }
 
     /// Creates an empty file.
