@@ -47,11 +47,7 @@ impl BackupSet {
         }
         let bytes = read_bounded(&file, MANIFEST_LIMIT)?;
         check_digest(path, &bytes)?;
-        let manifest = parse(&file, &bytes)?;
-        if let Some(fault) = manifest.faults().into_iter().next() {
-            return Err(Error::damaged(&file, fault));
-        }
-        Ok(Self::new(path, manifest))
+        Ok(Self::new(path, Manifest::parse(&file, &bytes)?))
     }
 
     /// Reads as much as can be read of a set that may be damaged, and says what is wrong with its
@@ -198,6 +194,18 @@ fn check_digest(set: &Path, manifest: &[u8]) -> Result<()> {
         &set.join(MANIFEST),
         format!("its digest is not the one in {MANIFEST_DIGEST}"),
     ))
+}
+
+impl Manifest {
+    /// Reads the text of a manifest and refuses one that contradicts itself; `path` is for
+    /// messages.
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
+        let manifest = parse(path, bytes)?;
+        match manifest.faults().into_iter().next() {
+            Some(fault) => Err(Error::damaged(path, fault)),
+            None => Ok(manifest),
+        }
+    }
 }
 
 fn parse(path: &Path, bytes: &[u8]) -> Result<Manifest> {

@@ -1,0 +1,72 @@
+//! The fuzz targets' bodies on stable Rust: many damaged manifests in every test run.
+
+mod fuzz_bodies;
+
+use backup::set::Manifest;
+use std::path::Path;
+
+/// A manifest as `backup` writes it.
+const MANIFEST: &str = include_str!("data/manifest.json");
+
+/// A small generator of pseudo-random numbers; the same in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+}
+
+#[test]
+fn the_sample_is_a_manifest() {
+    Manifest::parse(Path::new("manifest.json"), MANIFEST.as_bytes()).unwrap();
+}
+
+#[test]
+fn damaged_manifests_are_errors_and_not_panics() {
+    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    let tokens: [&[u8]; 12] = [
+        b"18446744073709551615",
+        b"-1",
+        b"0",
+        b"null",
+        b"\"../../etc/passwd\"",
+        b"\"/absolute\"",
+        b"\"\"",
+        b"[]",
+        b"{}",
+        b"\"\\u0000\"",
+        b"4294967296",
+        b"1e400",
+    ];
+    for round in 0..20_000 {
+        let mut bytes = MANIFEST.as_bytes().to_vec();
+        for _ in 0..=round % 4 {
+            let at = random.below(bytes.len());
+            match random.below(5) {
+                0 => bytes[at] ^= 1 << random.below(8),
+                1 => bytes.truncate(at.max(1)),
+                2 => drop(bytes.drain(at..(at + random.below(40)).min(bytes.len()))),
+                3 => {
+                    let token = tokens[random.below(tokens.len())];
+                    // In the place of a value, where there is one near.
+                    let colon = bytes[at..].iter().position(|byte| *byte == b':');
+                    let start = colon.map_or(at, |colon| at + colon + 1);
+                    let end = bytes[start..]
+                        .iter()
+                        .position(|byte| matches!(byte, b',' | b'\n'));
+                    let end = end.map_or(start, |end| start + end);
+                    bytes.splice(start..end, token.iter().copied());
+                }
+                _ => bytes.insert(at, random.below(256) as u8),
+            }
+            if bytes.is_empty() {
+                break;
+            }
+        }
+        fuzz_bodies::manifest(&bytes);
+    }
+}
