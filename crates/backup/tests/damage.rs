@@ -16,7 +16,8 @@ use damages::{Case, Sets, sets};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use testkit::{Server, Workload, WorkloadOptions};
+use testkit::fixtures::{ZooOptions, change_zoo, zoo};
+use testkit::{Server, ServerOptions, Workload, WorkloadOptions};
 
 fn verified(path: &Path) -> VerifyReport {
     let request = VerifyRequest {
@@ -242,7 +243,7 @@ fn a_data_directory_is_verified_by_its_pages_and_its_redo() {
 
 #[test]
 fn the_directory_of_a_server_is_verified_stopped_and_crashed_but_not_running() {
-    let mut server = Server::start(testkit::ServerOptions::default()).unwrap();
+    let mut server = Server::start(ServerOptions::default()).unwrap();
     let workload = Workload::start(&server, WorkloadOptions::default()).unwrap();
     std::thread::sleep(std::time::Duration::from_secs(2));
     let request = VerifyRequest {
@@ -258,6 +259,84 @@ fn the_directory_of_a_server_is_verified_stopped_and_crashed_but_not_running() {
     server.start_again().unwrap();
     server.stop().unwrap();
     assert_eq!(problems(server.datadir()), [], "stopped");
+}
+
+#[test]
+fn sets_taken_under_load_and_ddl_have_no_problems() {
+    // Two files of the system tablespace: page numbers go on over both.
+    let server = Server::start(ServerOptions {
+        init_args: vec!["--innodb-data-file-path=ibdata1:12M;ibdata2:10M:autoextend".into()],
+        ..ServerOptions::default()
+    })
+    .unwrap();
+    let place = Place::new();
+    let load = WorkloadOptions {
+        threads: 2,
+        ddl: true,
+        seed: 23,
+        ..WorkloadOptions::default()
+    };
+    let workload = Workload::start(&server, load).unwrap();
+    let pause = || std::thread::sleep(std::time::Duration::from_secs(3));
+    pause();
+    place.full(&server, "full", true);
+    let mut before = "full".to_owned();
+    for number in 1..=3 {
+        pause();
+        let name = format!("incr{number}");
+        place.increment(&server, &name, &before);
+        before = name;
+    }
+    place.full(&server, "locked", false);
+    workload.stop();
+    for set in ["full", "incr1", "incr2", "incr3", "locked"] {
+        assert_eq!(problems(&place.path(set)), [], "{set}");
+        place.restore(set, "data");
+        assert_eq!(problems(&place.path("data")), [], "restored {set}");
+        std::fs::remove_dir_all(place.path("data")).unwrap();
+    }
+}
+
+#[test]
+fn sets_of_other_page_sizes_have_no_problems() {
+    for page_size in [4096, 65536] {
+        let server = Server::start(ServerOptions {
+            page_size: Some(page_size),
+            ..ServerOptions::default()
+        })
+        .unwrap();
+        let place = Place::new();
+        zoo(&server, &ZooOptions::default()).unwrap();
+        place.full(&server, "full", true);
+        change_zoo(&server, 1).unwrap();
+        place.increment(&server, "incr", "full");
+        place.restore("incr", "data");
+        for name in ["full", "incr", "data"] {
+            assert_eq!(problems(&place.path(name)), [], "{page_size} {name}");
+        }
+    }
+}
+
+#[test]
+fn sets_with_an_encrypted_redo_log_have_no_problems() {
+    let server = Server::start(ServerOptions {
+        keyring: true,
+        args: vec![
+            "--innodb-redo-log-encrypt=ON".into(),
+            "--innodb-undo-log-encrypt=ON".into(),
+        ],
+        ..ServerOptions::default()
+    })
+    .unwrap();
+    let place = Place::new();
+    let workload = Workload::start(&server, WorkloadOptions::default()).unwrap();
+    place.full(&server, "full", true);
+    place.increment(&server, "incr", "full");
+    workload.stop();
+    place.restore("incr", "data");
+    for name in ["full", "incr", "data"] {
+        assert_eq!(problems(&place.path(name)), [], "{name}");
+    }
 }
 
 fn run_in_directory(data: &Path, cases: Vec<Case>) {
