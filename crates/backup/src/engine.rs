@@ -2,7 +2,7 @@
 
 use crate::donor::Donor;
 use crate::recipient::{Recipient, Snapshot};
-use crate::{Error, Job, Result, Stage};
+use crate::{Job, Result, Stage};
 use std::sync::Arc;
 
 /// Runs a whole clone. On failure the recipient is left as it is: marked incomplete. What the
@@ -28,7 +28,7 @@ fn run_stages(
         donor.begin(stage, recipient, job)?;
         {
             let donor: &dyn Donor = donor;
-            in_parallel(job, || donor.work(stage, &**recipient, job))?;
+            job.in_parallel(|| donor.work(stage, &**recipient, job))?;
         }
         recipient.end(stage)?;
         donor.end(stage, recipient, job)?;
@@ -42,20 +42,4 @@ fn run_stages(
     recipient.seal(&snapshot)?;
     job.progress.end(Stage::FileSync);
     Ok(snapshot)
-}
-
-/// Runs `work` on all of the job's threads until each returns. The first failure stops the others.
-pub(crate) fn in_parallel(job: &Job, work: impl Fn() -> Result<()> + Sync) -> Result<()> {
-    let run = || {
-        if let Err(error) = work() {
-            job.fail(error);
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..job.parallel() {
-            scope.spawn(run);
-        }
-        run();
-    });
-    job.check().map_err(|error: Error| job.cause(error))
 }

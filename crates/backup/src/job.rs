@@ -112,6 +112,23 @@ impl Job {
         self.throttle.take(bytes, || self.check())
     }
 
+    /// Runs `work` on all of the job's threads until each returns. The first failure stops the
+    /// others and is what the job reports.
+    pub(crate) fn in_parallel(&self, work: impl Fn() -> Result<()> + Sync) -> Result<()> {
+        let run = || {
+            if let Err(error) = work() {
+                self.fail(error);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..self.parallel {
+                scope.spawn(run);
+            }
+            run();
+        });
+        self.check().map_err(|error| self.cause(error))
+    }
+
     /// Sleeps in small steps; fails as soon as the job stops.
     pub fn sleep(&self, time: Duration) -> Result<()> {
         let step = Duration::from_millis(20);

@@ -75,7 +75,7 @@ pub(super) fn check(
     let bytes = manifest.stored_files().map(|stored| stored.size).sum();
     job.progress.begin(Stage::FileCopy, job.parallel(), bytes);
     let next = AtomicUsize::new(0);
-    crate::engine::in_parallel(job, || {
+    job.in_parallel(|| {
         let mut worker = Worker {
             base,
             increment,

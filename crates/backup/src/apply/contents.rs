@@ -52,7 +52,7 @@ impl Contents<'_> {
             items.push(item);
         }
         let (next, writeback) = (AtomicUsize::new(0), Writeback::start());
-        crate::engine::in_parallel(self.job, || {
+        self.job.in_parallel(|| {
             let mut open: Option<Open> = None;
             while let Some((at, range)) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let mut file = match open.take().filter(|open| open.item == *at) {
@@ -82,7 +82,7 @@ impl Contents<'_> {
             sync_filesystem(self.disk.root())?;
         }
         let next = AtomicUsize::new(0);
-        crate::engine::in_parallel(self.job, || {
+        self.job.in_parallel(|| {
             while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
                 self.job.check()?;
                 let file = self.disk.open(&item.name)?;

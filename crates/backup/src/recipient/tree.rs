@@ -314,7 +314,7 @@ impl Tree {
             }
             Ok(())
         };
-        crate::engine::in_parallel(job, finish)?;
+        job.in_parallel(finish)?;
         self.handles.clear();
         for directory in self
             .directories

@@ -11,7 +11,7 @@ use super::redo::RedoCheck;
 use crate::io::{BUFFER, CHUNK, ChunkDigests, Digest, drop_cache};
 use crate::set::layout::{CHUNK_VALUES, REDO_DIR};
 use crate::set::{BackupSet, StoredFile};
-use crate::{Job, Result, Stage, engine};
+use crate::{Job, Result, Stage};
 use innodb::meta::SpaceMeta;
 use std::fs::File;
 use std::ops::Range;
@@ -187,7 +187,7 @@ impl<'a> Contents<'a> {
         let bytes = self.items.iter().map(Item::readable).sum();
         job.progress.begin(Stage::FileCopy, job.parallel(), bytes);
         let next = AtomicUsize::new(0);
-        engine::in_parallel(job, || {
+        job.in_parallel(|| {
             let mut worker = Worker {
                 contents: self,
                 job,

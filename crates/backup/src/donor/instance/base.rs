@@ -1,7 +1,8 @@
 //! What an increment is based on, and how its changed pages are to be found.
 
+use super::facts::Facts;
 use super::inventory::SourceFile;
-use super::session::{Facts, Session};
+use super::session::Session;
 use super::tracked::Group;
 use crate::set::{BackupSet, FileRecord, ProcessIdentity, SetId};
 use crate::{Error, Result};

@@ -1,66 +1,13 @@
 //! The SQL side of the donor: one connection that holds the backup lock, and what the server says
 //! of itself.
 
-use super::process;
-use crate::set::{BinlogPosition, ProcessIdentity, ServerRecord};
+use crate::set::BinlogPosition;
 use crate::{Error, Result};
 use innodb::flags::SpaceFlags;
-use innodb::geometry::PageSize;
 use innodb::ids::SpaceId;
 use innodb::lsn::Lsn;
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 use wire::{ConnectOptions, Connection};
-
-/// What the server says of itself.
-#[derive(Debug, Clone)]
-pub(super) struct Facts {
-    pub uuid: String,
-    pub version: String,
-    pub page_size: PageSize,
-    pub datadir: PathBuf,
-    /// Where the files of `data_files` lie.
-    pub data_home: PathBuf,
-    /// `innodb_data_file_path`.
-    pub data_files: String,
-    pub undo_dir: PathBuf,
-    pub redo_dir: PathBuf,
-    /// Further directories mysqld scans for tablespaces.
-    pub directories: Vec<PathBuf>,
-    pub process: Option<ProcessIdentity>,
-    pub variables: BTreeMap<String, String>,
-}
-
-impl Facts {
-    /// For the manifest.
-    pub(super) fn record(&self) -> ServerRecord {
-        use std::os::unix::fs::MetadataExt;
-        let owner =
-            std::fs::metadata(&self.datadir).map_or((0, 0), |meta| (meta.uid(), meta.gid()));
-        ServerRecord {
-            uuid: self.uuid.clone(),
-            version: self.version.clone(),
-            process: self.process.clone(),
-            datadir: self.datadir.display().to_string(),
-            owner,
-            variables: self.variables.clone(),
-        }
-    }
-
-    /// Directories no backup may be written to.
-    pub(super) fn own_directories(&self) -> Vec<PathBuf> {
-        let mut all = vec![
-            self.datadir.clone(),
-            self.data_home.clone(),
-            self.undo_dir.clone(),
-            self.redo_dir.clone(),
-        ];
-        all.extend(self.directories.iter().cloned());
-        all.retain(|path| !path.as_os_str().is_empty());
-        all
-    }
-}
 
 /// LSN, checkpoint, binary log position and GTID set that belong together.
 #[derive(Debug, Clone)]
@@ -90,20 +37,6 @@ pub(super) struct Session {
     /// Seconds that a statement waits for a lock.
     patience: u64,
 }
-
-/// Variables that a server on the restored directory must share with the donor.
-const VARIABLES: &[&str] = &[
-    "character_set_server",
-    "collation_server",
-    "innodb_checksum_algorithm",
-    "innodb_data_file_path",
-    "innodb_page_size",
-    "innodb_undo_tablespaces",
-    "lower_case_table_names",
-    "version_comment",
-    "version_compile_machine",
-    "version_compile_os",
-];
 
 impl Session {
     /// Connects and prepares the session for a job that may leave it idle for hours.
@@ -143,7 +76,7 @@ impl Session {
         }
     }
 
-    fn query(&mut self, action: &'static str, sql: &str) -> Result<wire::Rows> {
+    pub(super) fn query(&mut self, action: &'static str, sql: &str) -> Result<wire::Rows> {
         match self.connection.query(sql) {
             Ok(rows) => Ok(rows),
             Err(error) => Err(self.error(action, error)),
@@ -164,7 +97,7 @@ impl Session {
     }
 
     /// A value that may be negative (the page tracking functions report errors so).
-    fn signed(&mut self, action: &'static str, sql: &str) -> Result<i64> {
+    pub(super) fn signed(&mut self, action: &'static str, sql: &str) -> Result<i64> {
         let text = self.text(action, sql)?;
         text.parse().map_err(|_| {
             Error::refused(1105, format!("{action}: the server answered {text:?}"), "")
@@ -198,88 +131,6 @@ impl Session {
              GRANT SELECT ON performance_schema.log_status TO {account};"
         );
         Error::Privilege { privilege, grant }
-    }
-
-    /// Asks the server what it is, and whether this host has its data directory.
-    pub(super) fn facts(&mut self, datadir: Option<&Path>) -> Result<Facts> {
-        let rows = self.query(
-            "read the server's variables",
-            "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('server_uuid', 'version', 'datadir', \
-             'innodb_page_size', 'innodb_data_home_dir', 'innodb_data_file_path', \
-             'innodb_undo_directory', 'innodb_log_group_home_dir', 'innodb_directories', \
-             'pid_file', 'character_set_server', 'collation_server', 'innodb_checksum_algorithm', \
-             'innodb_undo_tablespaces', 'lower_case_table_names', 'version_comment', \
-             'version_compile_machine', 'version_compile_os', 'innodb_read_only')",
-        )?;
-        let all: BTreeMap<String, String> = rows
-            .iter()
-            .map(|row| {
-                (
-                    row.text(0).unwrap_or_default().to_owned(),
-                    row.text(1).unwrap_or_default().to_owned(),
-                )
-            })
-            .collect();
-        let get = |name: &str| all.get(name).cloned().unwrap_or_default();
-        let version = get("version");
-        if !is_supported(&version) {
-            return Err(Error::refused(
-                1105,
-                format!(
-                    "server version {version} is not supported: its redo log is not of format 6"
-                ),
-                "innoclone works with MySQL 8.0.30 and later, and servers made from it.",
-            ));
-        }
-        let datadir = datadir.map_or_else(|| PathBuf::from(get("datadir")), Path::to_owned);
-        check_datadir(&datadir, &get("server_uuid"))?;
-        let below = |name: &str| match get(name) {
-            text if text.is_empty() => datadir.clone(),
-            text => normal(&datadir.join(text)),
-        };
-        let page_size = get("innodb_page_size")
-            .parse()
-            .ok()
-            .and_then(|n| PageSize::new(n).ok());
-        let page_size = page_size.ok_or_else(|| {
-            Error::refused(
-                1105,
-                format!("innodb_page_size is {:?}", get("innodb_page_size")),
-                "",
-            )
-        })?;
-        let uptime = self.number(
-            "read the uptime",
-            "SELECT CAST(UNIX_TIMESTAMP() - VARIABLE_VALUE AS SIGNED) FROM \
-             performance_schema.global_status WHERE VARIABLE_NAME = 'UPTIME'",
-        );
-        let pid_file = datadir.join(get("pid_file"));
-        let process = process::identify(self.connection.peer_pid(), &pid_file, &datadir).or(uptime
-            .ok()
-            .map(|at| ProcessIdentity::Started {
-                at: at.cast_signed(),
-            }));
-        Ok(Facts {
-            uuid: get("server_uuid"),
-            version,
-            page_size,
-            data_home: below("innodb_data_home_dir"),
-            data_files: get("innodb_data_file_path"),
-            undo_dir: below("innodb_undo_directory"),
-            redo_dir: below("innodb_log_group_home_dir").join("#innodb_redo"),
-            directories: get("innodb_directories")
-                .split(';')
-                .map(str::trim)
-                .filter(|text| !text.is_empty())
-                .map(|text| normal(&datadir.join(text)))
-                .collect(),
-            process,
-            variables: VARIABLES
-                .iter()
-                .map(|name| ((*name).to_owned(), get(name)))
-                .collect(),
-            datadir,
-        })
     }
 
     /// Tries everything that needs a privilege, so that a want of one is known before hours of
@@ -409,6 +260,11 @@ impl Session {
         self.execute("unlock the non-InnoDB tables", "UNLOCK TABLES")
     }
 
+    /// Number of the server's process, where the connection tells.
+    pub(super) fn peer_pid(&self) -> Option<u32> {
+        self.connection.peer_pid()
+    }
+
     /// What wakes a statement of this session that waits.
     pub(super) fn shutdown_handle(&self) -> Result<wire::ShutdownHandle> {
         self.connection
@@ -421,60 +277,6 @@ impl Session {
         self.connection
             .ping()
             .map_err(|e| Error::server("check the connection", e))
-    }
-
-    /// Where page tracking began; `None` while it is off, an error without the component.
-    pub(super) fn tracking_start(&mut self) -> Result<Option<Lsn>> {
-        let lsn = self.signed(
-            "read the state of page tracking",
-            "SELECT mysqlbackup_page_track_get_start_lsn()",
-        );
-        match lsn {
-            Ok(lsn) => Ok((lsn > 0).then(|| Lsn::new(lsn.unsigned_abs()))),
-            Err(Error::Server { source, .. }) if source.code() == Some(1305) => Err(no_component()),
-            Err(other) => Err(other),
-        }
-    }
-
-    /// Switches page tracking on, or has it begin a new start point; the LSN an increment may
-    /// start at.
-    pub(super) fn tracking_set(&mut self, on: bool) -> Result<Lsn> {
-        let lsn = self.signed(
-            "set page tracking",
-            &format!("SELECT mysqlbackup_page_track_set({})", u8::from(on)),
-        );
-        match lsn {
-            Ok(lsn) if lsn > 0 => Ok(Lsn::new(lsn.unsigned_abs())),
-            Ok(error) => Err(Error::refused(
-                error.unsigned_abs().try_into().unwrap_or(1105),
-                format!(
-                    "the server could not switch page tracking (error {})",
-                    error.unsigned_abs()
-                ),
-                "See the server's error log.",
-            )),
-            Err(Error::Server { source, .. }) if source.code() == Some(1305) => Err(no_component()),
-            Err(other) => Err(other),
-        }
-    }
-
-    /// Entries that page tracking has recorded since `start`, those in memory included; `None`
-    /// while the last checkpoint is not past `start`, when the server does not tell.
-    pub(super) fn tracked_count(&mut self, start: Lsn) -> Result<Option<u64>> {
-        let count = self.signed(
-            "count the tracked pages",
-            &format!("SELECT mysqlbackup_page_track_get_changed_page_count({start}, 0)"),
-        )?;
-        Ok(u64::try_from(count).ok())
-    }
-
-    /// Drops tracking data before `lsn`; the LSN really purged, `None` when there was nothing.
-    pub(super) fn tracking_purge(&mut self, lsn: u64) -> Result<Option<Lsn>> {
-        let purged = self.signed(
-            "purge page tracking",
-            &format!("SELECT mysqlbackup_page_track_purge_up_to({lsn})"),
-        )?;
-        Ok((purged > 0 && purged != i64::MAX).then(|| Lsn::new(purged.unsigned_abs())))
     }
 
     /// Asks for a checkpoint at the current LSN; `false` where the server has no such function.
@@ -490,84 +292,7 @@ impl Session {
     }
 }
 
-fn no_component() -> Error {
-    Error::refused(
-        1305,
-        "page tracking needs the component mysqlbackup, which is not installed",
-        "Run INSTALL COMPONENT 'file://component_mysqlbackup'.",
-    )
-}
-
 fn quote_account(account: &str) -> String {
     let (user, host) = account.rsplit_once('@').unwrap_or((account, "%"));
     format!("{}@{}", wire::quote_string(user), wire::quote_string(host))
-}
-
-/// 8.0.30 brought the redo log format that is known here.
-fn is_supported(version: &str) -> bool {
-    let mut numbers = version
-        .split(['.', '-'])
-        .map(|part| part.parse::<u32>().unwrap_or(0));
-    let mut next = || numbers.next().unwrap_or(0);
-    (next(), next(), next()) >= (8, 0, 30) && !version.contains("MariaDB")
-}
-
-/// The directory must be the one of the server we talk to, and not one of the same name on another
-/// host or in another container.
-fn check_datadir(datadir: &Path, uuid: &str) -> Result<()> {
-    let path = datadir.join("auto.cnf");
-    let text = std::fs::read_to_string(&path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => Error::refused(
-            1105,
-            format!("'{}' is not the data directory of a server: there is no auto.cnf", datadir.display()),
-            "Run innoclone on the database host; name the directory by --datadir if it is mounted elsewhere.",
-        ),
-        _ => Error::io("open file", &path, e),
-    })?;
-    let found = text
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("server-uuid="));
-    if found.map(str::trim) == Some(uuid) {
-        return Ok(());
-    }
-    Err(Error::refused(
-        1105,
-        format!(
-            "'{}' belongs to another server ({}), not to {uuid}",
-            datadir.display(),
-            found.unwrap_or("unknown")
-        ),
-        "Run innoclone on the database host; name the directory by --datadir if it is mounted elsewhere.",
-    ))
-}
-
-/// Without `.` parts; keeps `..` and links, which only the file system can resolve.
-fn normal(path: &Path) -> PathBuf {
-    path.components()
-        .filter(|part| *part != std::path::Component::CurDir)
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_before_the_known_redo_format_are_refused() {
-        for version in ["8.0.30", "8.0.32-26", "8.4.4", "9.7.4-2"] {
-            assert!(is_supported(version), "{version}");
-        }
-        for version in ["8.0.29", "5.7.44", "11.4.2-MariaDB", ""] {
-            assert!(!is_supported(version), "{version}");
-        }
-    }
-
-    #[test]
-    fn another_servers_directory_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        assert!(check_datadir(dir.path(), "a").is_err());
-        std::fs::write(dir.path().join("auto.cnf"), "[auto]\nserver-uuid=a\n").unwrap();
-        check_datadir(dir.path(), "a").unwrap();
-        assert!(check_datadir(dir.path(), "b").is_err());
-    }
 }

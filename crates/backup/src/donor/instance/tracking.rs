@@ -1,7 +1,7 @@
 //! Switching page tracking, for people.
 
 use super::session::Session;
-use crate::Result;
+use crate::{Error, Result};
 use innodb::lsn::Lsn;
 use std::time::Duration;
 use wire::ConnectOptions;
@@ -50,4 +50,69 @@ impl PageTracking {
     pub fn purge(&mut self, lsn: Lsn) -> Result<Option<Lsn>> {
         self.session.tracking_purge(lsn.get())
     }
+}
+
+/// The functions of the component mysqlbackup.
+impl Session {
+    /// Where page tracking began; `None` while it is off, an error without the component.
+    pub(super) fn tracking_start(&mut self) -> Result<Option<Lsn>> {
+        let lsn = self.signed(
+            "read the state of page tracking",
+            "SELECT mysqlbackup_page_track_get_start_lsn()",
+        );
+        match lsn {
+            Ok(lsn) => Ok((lsn > 0).then(|| Lsn::new(lsn.unsigned_abs()))),
+            Err(Error::Server { source, .. }) if source.code() == Some(1305) => Err(no_component()),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Switches page tracking on, or has it begin a new start point; the LSN an increment may
+    /// start at.
+    pub(super) fn tracking_set(&mut self, on: bool) -> Result<Lsn> {
+        let lsn = self.signed(
+            "set page tracking",
+            &format!("SELECT mysqlbackup_page_track_set({})", u8::from(on)),
+        );
+        match lsn {
+            Ok(lsn) if lsn > 0 => Ok(Lsn::new(lsn.unsigned_abs())),
+            Ok(error) => Err(Error::refused(
+                error.unsigned_abs().try_into().unwrap_or(1105),
+                format!(
+                    "the server could not switch page tracking (error {})",
+                    error.unsigned_abs()
+                ),
+                "See the server's error log.",
+            )),
+            Err(Error::Server { source, .. }) if source.code() == Some(1305) => Err(no_component()),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Entries that page tracking has recorded since `start`, those in memory included; `None`
+    /// while the last checkpoint is not past `start`, when the server does not tell.
+    pub(super) fn tracked_count(&mut self, start: Lsn) -> Result<Option<u64>> {
+        let count = self.signed(
+            "count the tracked pages",
+            &format!("SELECT mysqlbackup_page_track_get_changed_page_count({start}, 0)"),
+        )?;
+        Ok(u64::try_from(count).ok())
+    }
+
+    /// Drops tracking data before `lsn`; the LSN really purged, `None` when there was nothing.
+    pub(super) fn tracking_purge(&mut self, lsn: u64) -> Result<Option<Lsn>> {
+        let purged = self.signed(
+            "purge page tracking",
+            &format!("SELECT mysqlbackup_page_track_purge_up_to({lsn})"),
+        )?;
+        Ok((purged > 0 && purged != i64::MAX).then(|| Lsn::new(purged.unsigned_abs())))
+    }
+}
+
+fn no_component() -> Error {
+    Error::refused(
+        1305,
+        "page tracking needs the component mysqlbackup, which is not installed",
+        "Run INSTALL COMPONENT 'file://component_mysqlbackup'.",
+    )
 }

@@ -1,24 +1,25 @@
-//! Following the redo log of a running server into the snapshot.
+//! Copying log blocks into the redo files of the snapshot.
 
-use super::session::Facts;
+use super::super::facts::Facts;
+use super::Shared;
+use super::consumer::Consumer;
+use super::live::{Checkpoint, live_files};
 use crate::files::FileKind;
 use crate::recipient::Recipient;
 use crate::set::layout::redo_name;
-use crate::{Error, FileDesc, FileId, Job, Result, Stage};
+use crate::{Error, FileDesc, FileId, Result, Stage};
 use innodb::geometry::PageSize;
 use innodb::lsn::Lsn;
 use innodb::redo::{
     BLOCK_SIZE, BlockHeader, BlockState, HEADER_AREA, RedoFileHeader, classify_block, cut_block,
-    end_file_size, latest_checkpoint, redo_file_header_area,
+    end_file_size, redo_file_header_area,
 };
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
-use wire::{ConnectOptions, Connection};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// Bytes of log read at once.
 const READ: usize = 1 << 20;
@@ -27,295 +28,6 @@ const POLL: Duration = Duration::from_millis(10);
 /// Log bytes of one redo file of the backup; mysqld takes files of up to 16 GiB whose size, header
 /// area included, is a multiple of its page size.
 const FILE_CAPACITY: u64 = (16 << 30) - (64 << 20) - HEADER_AREA as u64;
-/// The consumer is told how far we are at least this often, so that its session stays alive.
-const ADVANCE_EVERY: Duration = Duration::from_secs(1);
-/// And as soon as this much has been read: the smallest log holds 8 MiB.
-const ADVANCE_BYTES: u64 = 2 << 20;
-/// The server drops a consumer that it has not heard of for this long: writes of the server stop
-/// when a registered consumer stands still, so one must not outlive a stopped process.
-const CONSUMER_TIMEOUT: u64 = 30;
-
-/// A file of the live log.
-struct LiveFile {
-    path: PathBuf,
-    start: Lsn,
-    end: Lsn,
-    header: RedoFileHeader,
-    area: [u8; HEADER_AREA],
-    size: u64,
-}
-
-/// The newest checkpoint of the live log, with what a copy of the log from there needs.
-pub(super) struct Checkpoint {
-    pub lsn: Lsn,
-    pub header: RedoFileHeader,
-    /// Block 2 of the file that holds the checkpoint: key of an encrypted log.
-    pub encryption: [u8; BLOCK_SIZE],
-}
-
-/// Reads the newest checkpoint.
-pub(super) fn checkpoint(redo_dir: &Path) -> Result<Checkpoint> {
-    // A checkpoint block may be read while it is written, and files are renamed at any moment:
-    // what counts is that one reading finds a valid one.
-    for _ in 0..100 {
-        let files = live_files(redo_dir)?;
-        let found = latest_checkpoint(files.iter().map(|file| (&file.area, file.size)));
-        if let Some((lsn, index)) = found
-            && lsn != Lsn::ZERO
-            && let Some(file) = files.get(index)
-        {
-            let mut encryption = [0; BLOCK_SIZE];
-            encryption.copy_from_slice(&file.area[2 * BLOCK_SIZE..3 * BLOCK_SIZE]);
-            return Ok(Checkpoint {
-                lsn,
-                header: file.header.clone(),
-                encryption,
-            });
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    Err(Error::damaged(
-        redo_dir,
-        "no valid checkpoint was found in the redo log",
-    ))
-}
-
-fn live_files(redo_dir: &Path) -> Result<Vec<LiveFile>> {
-    let mut files = Vec::new();
-    let entries =
-        std::fs::read_dir(redo_dir).map_err(|e| Error::io("read directory", redo_dir, e))?;
-    for entry in entries {
-        let entry = entry.map_err(|e| Error::io("read directory", redo_dir, e))?;
-        let name = entry.file_name();
-        let is_live = name
-            .to_str()
-            .and_then(|name| name.strip_prefix("#ib_redo"))
-            .is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()));
-        if !is_live {
-            continue;
-        }
-        // A file that cannot be read is one that is being created or recycled.
-        if let Some(file) = read_live(&entry.path()) {
-            files.push(file);
-        }
-    }
-    Ok(files)
-}
-
-fn read_live(path: &Path) -> Option<LiveFile> {
-    let file = File::open(path).ok()?;
-    let size = file.metadata().ok()?.len();
-    let mut area = [0; HEADER_AREA];
-    file.read_exact_at(&mut area, 0).ok()?;
-    let header = RedoFileHeader::parse(&area).ok()?;
-    let start = header.start_lsn;
-    let end = start.checked_add(size.checked_sub(HEADER_AREA as u64)?)?;
-    Some(LiveFile {
-        path: path.to_owned(),
-        start,
-        end,
-        header,
-        area,
-        size,
-    })
-}
-
-/// Our registration as a consumer of the redo log: the server keeps what we have not read yet.
-#[derive(Debug)]
-struct Consumer {
-    connection: Connection,
-    told: Lsn,
-    told_at: Instant,
-}
-
-impl Consumer {
-    /// Registers; `None` where the server has no such function or has a consumer already.
-    fn register(options: &ConnectOptions) -> Option<Self> {
-        let mut connection = match Connection::connect(options) {
-            Ok(connection) => connection,
-            Err(error) => {
-                tracing::warn!(%error, "no second connection for the redo log consumer");
-                return None;
-            }
-        };
-        connection
-            .execute(&format!("SET SESSION wait_timeout = {CONSUMER_TIMEOUT}"))
-            .ok()?;
-        match connection.query_value::<i64>("SELECT innodb_redo_log_consumer_register()") {
-            Ok(Some(0)) => Some(Self {
-                connection,
-                told: Lsn::ZERO,
-                told_at: Instant::now(),
-            }),
-            Ok(_) => {
-                tracing::warn!(
-                    "another redo log consumer is registered; the redo log is followed without"
-                );
-                None
-            }
-            Err(error) => {
-                tracing::info!(%error, "the server has no redo log consumers; the redo log is followed without");
-                None
-            }
-        }
-    }
-
-    fn shutdown_handle(&self) -> Option<wire::ShutdownHandle> {
-        self.connection.shutdown_handle().ok()
-    }
-
-    /// Tells the server how far the log has been read.
-    fn advance(&mut self, lsn: Lsn) -> Result<()> {
-        let ahead = lsn.since(self.told).unwrap_or(0);
-        if self.told_at.elapsed() < ADVANCE_EVERY && ahead < ADVANCE_BYTES {
-            return Ok(());
-        }
-        let sql = format!("SELECT innodb_redo_log_consumer_advance({lsn})");
-        let answer: Option<i64> = self
-            .connection
-            .query_value(&sql)
-            .map_err(|e| Error::server("advance the redo log consumer", e))?;
-        if answer != Some(0) && lsn > self.told {
-            tracing::warn!(%lsn, "the server did not accept the progress of the redo log consumer");
-        }
-        self.told = lsn;
-        self.told_at = Instant::now();
-        Ok(())
-    }
-}
-
-/// State shared with the thread that follows.
-#[derive(Debug)]
-struct Shared {
-    /// The log has been copied up to here, block by block.
-    followed: AtomicU64,
-    /// Where to end; 0 while not known.
-    end: AtomicU64,
-    /// Copy nothing more until the end is known.
-    hold: AtomicBool,
-    /// Nothing is being copied.
-    held: AtomicBool,
-    stop: AtomicBool,
-    failure: Mutex<Option<Error>>,
-    bytes: AtomicU64,
-}
-
-/// Copies the log from a checkpoint on, in a thread of its own, until told where to end.
-#[derive(Debug)]
-pub(super) struct Follower {
-    pub checkpoint: Lsn,
-    shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
-    /// Wakes the thread when it waits for an answer of the server.
-    connection: Option<wire::ShutdownHandle>,
-}
-
-impl Follower {
-    /// Registers as a consumer, reads the checkpoint and begins to follow.
-    pub(super) fn start(
-        facts: &Facts,
-        options: &ConnectOptions,
-        recipient: &Arc<dyn Recipient>,
-        job: &Job,
-    ) -> Result<Self> {
-        // Registered first: from then on nothing after the checkpoint read next can go.
-        let consumer = Consumer::register(options);
-        let connection = consumer.as_ref().and_then(Consumer::shutdown_handle);
-        let from = checkpoint(&facts.redo_dir)?;
-        let shared = Arc::new(Shared {
-            followed: AtomicU64::new(from.lsn.block_start().get()),
-            end: AtomicU64::new(0),
-            hold: AtomicBool::new(false),
-            held: AtomicBool::new(false),
-            stop: AtomicBool::new(false),
-            failure: Mutex::new(None),
-            bytes: AtomicU64::new(0),
-        });
-        let lsn = from.lsn;
-        let mut copier = Copier {
-            redo_dir: facts.redo_dir.clone(),
-            page_size: facts.page_size,
-            from,
-            position: lsn.block_start(),
-            open: None,
-            recipient: Arc::clone(recipient),
-            file: None,
-            next_index: 0,
-            progress: Arc::clone(&job.progress),
-        };
-        let state = Arc::clone(&shared);
-        let thread = std::thread::Builder::new()
-            .name("redo".into())
-            .spawn(move || {
-                if let Err(error) = copier.run(&state, consumer) {
-                    *state.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                    state.stop.store(true, Ordering::Release);
-                }
-            })
-            .map_err(|e| Error::io("start thread for", &facts.redo_dir, e))?;
-        Ok(Self {
-            checkpoint: lsn,
-            shared,
-            thread: Some(thread),
-            connection,
-        })
-    }
-
-    /// Fails as soon as the copy of the log has.
-    pub(super) fn check(&self) -> Result<()> {
-        if !self.shared.stop.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        let failure = self
-            .shared
-            .failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        Err(failure.unwrap_or(Error::Cancelled))
-    }
-
-    /// Makes the copy wait until [`Self::finish`] says where it ends. Log that the server writes
-    /// between the choice of the end and that call must not be in the backup.
-    pub(super) fn hold(&self, job: &Job) -> Result<()> {
-        self.shared.hold.store(true, Ordering::Release);
-        while !self.shared.held.load(Ordering::Acquire) {
-            self.check()?;
-            job.sleep(Duration::from_millis(1))?;
-        }
-        Ok(())
-    }
-
-    /// Ends the copy at `end` and waits for it; bytes of log copied.
-    pub(super) fn finish(&mut self, end: Lsn, job: &Job) -> Result<u64> {
-        self.shared.end.store(end.get(), Ordering::Release);
-        while self
-            .thread
-            .as_ref()
-            .is_some_and(|thread| !thread.is_finished())
-        {
-            job.sleep(Duration::from_millis(2))?;
-        }
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-        self.check()?;
-        Ok(self.shared.bytes.load(Ordering::Relaxed))
-    }
-}
-
-impl Drop for Follower {
-    fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
-            // The server forgets the consumer with its session.
-            if let Some(connection) = &self.connection {
-                connection.shutdown();
-            }
-            let _ = thread.join();
-        }
-    }
-}
 
 /// A file of the live log that is open.
 struct OpenFile {
@@ -330,7 +42,8 @@ struct OutFile {
     start: Lsn,
 }
 
-struct Copier {
+/// Copies the log block by block.
+pub(super) struct Copier {
     redo_dir: PathBuf,
     page_size: PageSize,
     from: Checkpoint,
@@ -347,7 +60,28 @@ struct Copier {
 const REDO_IDS: u32 = u32::MAX - 100_000;
 
 impl Copier {
-    fn run(&mut self, shared: &Shared, mut consumer: Option<Consumer>) -> Result<()> {
+    /// A copy of the log in `redo_dir` from a checkpoint on.
+    pub(super) fn new(
+        facts: &Facts,
+        from: Checkpoint,
+        recipient: &Arc<dyn Recipient>,
+        progress: &Arc<crate::Progress>,
+    ) -> Self {
+        Self {
+            redo_dir: facts.redo_dir.clone(),
+            page_size: facts.page_size,
+            position: from.lsn.block_start(),
+            from,
+            open: None,
+            recipient: Arc::clone(recipient),
+            file: None,
+            next_index: 0,
+            progress: Arc::clone(progress),
+        }
+    }
+
+    /// Copies until told to stop, or where to end and that has been reached.
+    pub(super) fn run(&mut self, shared: &Shared, mut consumer: Option<Consumer>) -> Result<()> {
         let mut buffer = vec![0; READ];
         while !shared.stop.load(Ordering::Acquire) {
             let end = Lsn::new(shared.end.load(Ordering::Acquire));
