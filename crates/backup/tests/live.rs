@@ -1,4 +1,5 @@
 //! The main path on a live server: backups under load and DDL, restored, booted, compared.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Every kind of file and page, at every page size: full and increments, restored and compared.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod common;
 

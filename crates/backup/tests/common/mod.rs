@@ -1,5 +1,10 @@
 //! What the live tests share: backing up, restoring and comparing through the library's commands.
-#![allow(dead_code, reason = "every test binary uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "every test binary uses a part of it"
+)]
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use backup::command::{
     BackupReport, BackupRequest, RestoreReport, RestoreRequest, backup, restore,
