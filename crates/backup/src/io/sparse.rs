@@ -113,6 +113,7 @@ fn used_bytes(page: &[u8], layout: Layout) -> usize {
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init, reason = "a list of runs may have one")]
 mod tests {
     use super::*;
 
@@ -162,7 +163,7 @@ mod tests {
     #[test]
     fn overwriting_with_zeros_leaves_zeros() {
         let file = tempfile::tempfile().unwrap();
-        file.write_all_at(&[7; 32768], 0).unwrap();
+        file.write_all_at(&vec![7; 32768], 0).unwrap();
         overwrite(&file, 0, &[0; 16384], PLAIN).unwrap();
         let mut back = vec![1; 32768];
         file.read_exact_at(&mut back, 0).unwrap();
