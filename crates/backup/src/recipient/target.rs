@@ -90,6 +90,10 @@ impl Target {
             Err(_) if !marker.exists() => return Ok(false),
             Err(e) => return Err(Error::io("open file", &marker, e)),
         };
+        // One that says something is the journal of an apply, which can still be finished.
+        if file.metadata().is_ok_and(|meta| meta.len() > 0) {
+            return Ok(false);
+        }
         // Held until the marker is gone.
         self.lock(&file)?;
         let entries = || {
@@ -217,6 +221,11 @@ mod tests {
             .check_empty()
             .unwrap();
         assert!(!target.clear_incomplete().unwrap(), "not ours to remove");
+        let half_applied = Target::new(&dir.path().join("applied"), false).unwrap();
+        half_applied.mark_in_progress().unwrap();
+        std::fs::write(half_applied.path().join(IN_PROGRESS), "{}").unwrap();
+        assert!(!half_applied.clear_incomplete().unwrap());
+        assert!(half_applied.check_empty().is_err());
         let file = dir.path().join("file");
         std::fs::write(&file, "x").unwrap();
         assert_eq!(
