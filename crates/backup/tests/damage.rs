@@ -318,6 +318,33 @@ fn sets_of_other_page_sizes_have_no_problems() {
 }
 
 #[test]
+fn a_file_added_to_the_system_tablespace_is_in_the_increment() {
+    let mut server = Server::start(ServerOptions::default()).unwrap();
+    let place = Place::new();
+    place.full(&server, "full", true);
+    server
+        .restart(&["--innodb-data-file-path=ibdata1:12M;ibdata2:10M:autoextend"])
+        .unwrap();
+    server
+        .sql(
+            "CREATE SCHEMA s; CREATE TABLE s.t (id INT PRIMARY KEY, b LONGBLOB) TABLESPACE=innodb_system; \
+             INSERT INTO s.t VALUES (1, REPEAT('x', 12000000))",
+        )
+        .unwrap();
+    place.increment(&server, "incr", "full");
+    place.restore("incr", "data");
+    for name in ["full", "incr", "data"] {
+        assert_eq!(problems(&place.path(name)), [], "{name}");
+    }
+    let restored = place.boot(
+        "data",
+        &["--innodb-data-file-path=ibdata1:12M;ibdata2:10M:autoextend"],
+    );
+    let length = restored.query_value("SELECT LENGTH(REPLACE(b, 'y', '')) FROM s.t");
+    assert_eq!(length.unwrap(), "12000000");
+}
+
+#[test]
 fn sets_with_an_encrypted_redo_log_have_no_problems() {
     let server = Server::start(ServerOptions {
         keyring: true,
