@@ -1,7 +1,8 @@
 //! Recipient: a data directory that stock mysqld boots.
 
-use super::backup_set::{layout_of, view_progress, view_status};
+use super::tree::layout_of;
 use super::tree::{Part, Tree};
+use super::views::{view_progress, view_status};
 use super::{Recipient, Snapshot, StagePlan, Target};
 use crate::io::{fsync_dir, write_new};
 use crate::set::CloneRecord;

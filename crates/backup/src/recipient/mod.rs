@@ -4,6 +4,7 @@ mod backup_set;
 mod data_directory;
 mod target;
 mod tree;
+mod views;
 
 pub use backup_set::{BackupSetRecipient, SetOptions};
 pub use data_directory::DataDirectoryRecipient;

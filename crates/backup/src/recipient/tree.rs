@@ -6,7 +6,7 @@ use crate::io::{
     rename, sync_filesystem, write_fresh,
 };
 use crate::set::StoredFile;
-use crate::{Error, FileId, Job, Result, Stage};
+use crate::{Error, FileDesc, FileId, FileKind, Job, Result, Stage};
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -34,6 +34,14 @@ const MANY_FILES: usize = 16;
 
 /// Most files open at once.
 const OPEN_FILES: usize = 200;
+
+/// What the bytes of a snapshot's file are made of.
+pub(super) fn layout_of(desc: &FileDesc) -> Layout {
+    Layout {
+        page: desc.page_size(),
+        innodb: desc.kind != FileKind::Plain && desc.space.is_some(),
+    }
+}
 
 #[derive(Debug)]
 struct Entry {

@@ -4,7 +4,7 @@ use backup::set::Manifest;
 use std::path::Path;
 
 /// Any bytes are a manifest or an error; what is a manifest stays one when written and read again.
-pub fn manifest(data: &[u8]) {
+pub(crate) fn manifest(data: &[u8]) {
     let path = Path::new("manifest.json");
     if let Ok(manifest) = Manifest::parse(path, data) {
         let text = serde_json::to_vec(&manifest).unwrap();

@@ -1,0 +1,280 @@
+//! Recipient: a backup set, full or increment, plain.
+
+mod delta;
+mod seal;
+
+use self::delta::neighbours;
+use super::tree::{Part, Tree, layout_of};
+use super::{Delivery, PlannedFile, Recipient, Snapshot, StagePlan, Target};
+use crate::io::Layout;
+use crate::set::layout::{DELTA, META};
+use crate::set::{CloneRecord, SetId, SetKind};
+use crate::{Error, FileDesc, FileId, Job, Result, Stage};
+use innodb::ids::PageNo;
+use innodb::meta::SpaceMeta;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+/// What the caller knows of a set before it is made.
+#[derive(Debug, Clone)]
+pub struct SetOptions {
+    /// Full or increment.
+    pub kind: SetKind,
+    /// Identity of the set.
+    pub id: SetId,
+    /// The row of `clone_history`, its end time still open.
+    pub clone: CloneRecord,
+}
+
+/// Writes a backup set.
+#[derive(Debug)]
+pub struct BackupSetRecipient {
+    target: Target,
+    options: SetOptions,
+    tree: Tree,
+    files: RwLock<BTreeMap<FileId, Arc<SetFile>>>,
+    directories: Mutex<BTreeSet<String>>,
+    progress: Arc<crate::Progress>,
+}
+
+/// A file of the set.
+#[derive(Debug, Clone)]
+struct SetFile {
+    desc: FileDesc,
+    delivery: Delivery,
+    /// Pages the delta is planned for. The file may grow after that; what is added is a hole.
+    pages: u64,
+}
+
+impl SetFile {
+    fn new(desc: &FileDesc, delivery: &Delivery) -> Self {
+        let pages = match delivery {
+            Delivery::Whole => desc.length / desc.page_size() as u64,
+            Delivery::Pages(pages) => pages.len(),
+        };
+        Self {
+            desc: desc.clone(),
+            delivery: delivery.clone(),
+            pages,
+        }
+    }
+}
+
+impl BackupSetRecipient {
+    /// A set to be made at `target`.
+    pub fn new(target: Target, options: SetOptions, job: &Job) -> Self {
+        let tree = Tree::new(target.path(), true, None);
+        Self {
+            target,
+            options,
+            tree,
+            files: RwLock::default(),
+            directories: Mutex::default(),
+            progress: Arc::clone(&job.progress),
+        }
+    }
+
+    fn planned(&self, file: FileId) -> Result<Arc<SetFile>> {
+        let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
+        files.get(&file).cloned().ok_or_else(|| {
+            Error::refused(
+                1105,
+                format!("file {} was never announced", file.0),
+                "This is a bug.",
+            )
+        })
+    }
+
+    fn lock_directories(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.directories
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember(&self, file: SetFile) {
+        let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
+        files.insert(file.desc.id, Arc::new(file));
+    }
+
+    /// Whether the file's pages are kept in a delta.
+    fn in_delta(&self, desc: &FileDesc) -> bool {
+        self.options.kind == SetKind::Increment && desc.space.is_some()
+    }
+
+    /// Creates what the set stores for a file.
+    fn create(&self, file: &PlannedFile) -> Result<()> {
+        let desc = &file.desc;
+        if !self.in_delta(desc) {
+            return self
+                .tree
+                .add((desc.id, Part::Main), &desc.name, layout_of(desc));
+        }
+        let Some(space) = &desc.space else {
+            return Ok(());
+        };
+        let layout = Layout {
+            page: desc.page_size(),
+            innodb: true,
+        };
+        self.tree.add(
+            (desc.id, Part::Delta),
+            &format!("{}{DELTA}", desc.name),
+            layout,
+        )?;
+        let page_size = desc.page_size() as u32;
+        let meta = SpaceMeta {
+            page_size,
+            zip_size: if space.geometry.is_zip() {
+                page_size
+            } else {
+                0
+            },
+            space_id: space.id,
+            space_flags: space.flags,
+        };
+        let key = (desc.id, Part::Meta);
+        self.tree.add(
+            key,
+            &format!("{}{META}", desc.name),
+            Layout {
+                page: 4096,
+                innodb: false,
+            },
+        )?;
+        self.tree.write(key, 0, meta.to_text().as_bytes())
+    }
+
+    /// Brings a full set from an earlier plan to this one: removals, renames, new files.
+    fn settle(&self, plan: &StagePlan) -> Result<()> {
+        let wanted: BTreeMap<FileId, &PlannedFile> =
+            plan.files.iter().map(|file| (file.desc.id, file)).collect();
+        for (id, part) in self.tree.keys() {
+            if part == Part::Main
+                && !wanted.contains_key(&id)
+                && self.planned(id)?.desc.space.is_some()
+            {
+                self.tree.remove((id, part))?;
+                self.files
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .remove(&id);
+            }
+        }
+        let mut renames = Vec::new();
+        for file in &plan.files {
+            let key = (file.desc.id, Part::Main);
+            if self.tree.has(key) && self.tree.name(key)? != file.desc.name {
+                renames.push((key, file.desc.name.clone()));
+            }
+        }
+        self.tree.rename(&renames)?;
+        for file in &plan.files {
+            if !self.tree.has((file.desc.id, Part::Main)) {
+                self.create(file)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Recipient for BackupSetRecipient {
+    fn prepare(&self, _job: &Job) -> Result<()> {
+        self.target.check_empty()?;
+        self.target.mark_in_progress()
+    }
+
+    fn begin(&self, stage: Stage, plan: &StagePlan) -> Result<()> {
+        for directory in &plan.directories {
+            self.tree.add_directory(directory)?;
+        }
+        let wanted: BTreeSet<String> = plan.directories.iter().cloned().collect();
+        let before = std::mem::replace(&mut *self.lock_directories(), wanted.clone());
+        if stage == Stage::PageCopy && self.options.kind == SetKind::Full {
+            self.settle(plan)?;
+            // Schemas that were dropped meanwhile; those within others come first.
+            for gone in before.iter().rev().filter(|name| !wanted.contains(*name)) {
+                self.tree.remove_directory(gone)?;
+            }
+        } else {
+            for file in &plan.files {
+                self.create(file)?;
+            }
+        }
+        for file in &plan.files {
+            self.remember(SetFile::new(&file.desc, &file.delivery));
+        }
+        Ok(())
+    }
+
+    fn add_file(&self, desc: &FileDesc) -> Result<()> {
+        self.tree
+            .add((desc.id, Part::Main), &desc.name, layout_of(desc))?;
+        self.remember(SetFile::new(desc, &Delivery::Whole));
+        Ok(())
+    }
+
+    fn write(&self, file: FileId, offset: u64, bytes: &[u8]) -> Result<()> {
+        let planned = self.planned(file)?;
+        if !self.in_delta(&planned.desc) {
+            return self.tree.write((file, Part::Main), offset, bytes);
+        }
+        // All pages are in the delta, in the order of their numbers.
+        let first = offset / planned.desc.page_size() as u64;
+        self.write_slots(&planned, first, bytes)
+    }
+
+    fn write_pages(&self, file: FileId, first: u64, pages: &[PageNo], images: &[u8]) -> Result<()> {
+        let planned = self.planned(file)?;
+        if self.in_delta(&planned.desc) {
+            return self.write_slots(&planned, first, images);
+        }
+        let page_size = planned.desc.page_size();
+        let base = planned
+            .desc
+            .space
+            .as_ref()
+            .map_or(0, |space| space.first_page);
+        let key = (file, Part::Main);
+        for (run, bytes) in neighbours(pages, images, page_size) {
+            let offset = u64::from(run.get().saturating_sub(base)) * page_size as u64;
+            self.tree.overwrite(key, offset, bytes)?;
+        }
+        Ok(())
+    }
+
+    fn set_length(&self, file: FileId, length: u64) -> Result<()> {
+        let planned = self.planned(file)?;
+        if !self.in_delta(&planned.desc) {
+            self.tree.set_length((file, Part::Main), length)?;
+        }
+        let mut changed = (*planned).clone();
+        changed.desc.length = length;
+        self.remember(changed);
+        Ok(())
+    }
+
+    fn end(&self, stage: Stage) -> Result<()> {
+        if stage != Stage::PageCopy || self.options.kind != SetKind::Increment {
+            return Ok(());
+        }
+        let files: Vec<_> = self
+            .files
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect();
+        for file in files.iter().filter(|file| self.in_delta(&file.desc)) {
+            self.finish_delta(file)?;
+        }
+        Ok(())
+    }
+
+    fn sync(&self, job: &Job) -> Result<()> {
+        self.tree.sync(job)
+    }
+
+    fn seal(&self, snapshot: &Snapshot) -> Result<()> {
+        self.write_seal(snapshot)
+    }
+}
