@@ -4,11 +4,11 @@ use super::layout::{CHUNK_VALUES, IN_PROGRESS, MANIFEST, MANIFEST_DIGEST};
 use super::{Manifest, StoredFile};
 use crate::io::{CHUNK, CheckedFile, ChunkDigests, Digest, digest_of, read_bounded};
 use crate::{Error, Result};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A manifest larger than this is not read: 1 KiB for each of a million files.
 const MANIFEST_LIMIT: u64 = 1 << 30;
@@ -20,7 +20,12 @@ pub struct BackupSet {
     manifest: Manifest,
     /// Offset in the chunk value file by the stored file's name.
     values_at: HashMap<String, u64>,
+    /// Chunk values read last: a large file is opened once for every part of it that is read.
+    recent: Mutex<VecDeque<(String, Arc<ChunkDigests>)>>,
 }
+
+/// Files whose chunk values are kept: some more than workers.
+const RECENT: usize = 16;
 
 impl BackupSet {
     /// Opens the set in directory `path`.
@@ -84,6 +89,7 @@ impl BackupSet {
             path: path.to_owned(),
             manifest,
             values_at,
+            recent: Mutex::default(),
         }
     }
 
@@ -109,6 +115,17 @@ impl BackupSet {
         if count == 0 {
             return Ok(Arc::default());
         }
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, values)) = recent.iter().find(|(name, _)| *name == stored.name) {
+            return Ok(Arc::clone(values));
+        }
+        let values = Arc::new(self.read_chunk_values(stored, count)?);
+        recent.truncate(RECENT - 1);
+        recent.push_front((stored.name.clone(), Arc::clone(&values)));
+        Ok(values)
+    }
+
+    fn read_chunk_values(&self, stored: &StoredFile, count: u64) -> Result<ChunkDigests> {
         let path = self.path.join(CHUNK_VALUES);
         let offset = self
             .values_at
@@ -131,7 +148,7 @@ impl BackupSet {
             );
             return Err(Error::damaged(&path, detail));
         }
-        Ok(Arc::new(chunks))
+        Ok(chunks)
     }
 
     /// Opens a stored file for checked reading.
