@@ -11,6 +11,7 @@ use backup::set::layout::IN_PROGRESS;
 use backup::{Error, Result};
 use common::{Place, check_restored, check_with_binlog, job};
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -117,7 +118,8 @@ fn tables_to_shuffle(server: &Server) {
     for name in [
         "x.a", "x.b", "x.c", "x.d", "y.e", "x.f", "x.g", "x.h", "gone.i",
     ] {
-        script += &format!(
+        let _ = write!(
+            script,
             "CREATE TABLE {name} (id INT PRIMARY KEY AUTO_INCREMENT, v VARCHAR(300));
              INSERT INTO {name} (v) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1
                FROM n WHERE i < 900) SELECT CONCAT('{name} ', REPEAT(i, 30)) FROM n;"
