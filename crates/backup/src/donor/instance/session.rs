@@ -6,7 +6,7 @@ use crate::{Error, Result};
 use innodb::flags::SpaceFlags;
 use innodb::ids::SpaceId;
 use innodb::lsn::Lsn;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use wire::{ConnectOptions, Connection};
 
 /// LSN, checkpoint, binary log position and GTID set that belong together.
@@ -34,13 +34,18 @@ pub(super) struct Session {
     connection: Connection,
     account: String,
     id: u64,
-    /// Seconds that a statement waits for a lock.
-    patience: u64,
+    /// How long a lock is waited for.
+    patience: Duration,
 }
+
+/// Seconds the server waits for a lock at a time. It does not notice that a session which waits
+/// has lost its client, and behind a backup lock that is waited for all DDL waits: a wait that we
+/// do not live to see the end of must be short.
+const LOCK_STEP: u64 = 2;
 
 impl Session {
     /// Connects and prepares the session for a job that may leave it idle for hours.
-    /// No statement of it waits longer than `patience` for a lock.
+    /// `patience` is how long the locks are waited for.
     pub(super) fn open(options: &ConnectOptions, patience: Duration) -> Result<Self> {
         let connection =
             Connection::connect(options).map_err(|e| Error::server("connect to the server", e))?;
@@ -48,17 +53,16 @@ impl Session {
             connection,
             account: String::new(),
             id: 0,
-            patience: 0,
+            patience,
         };
-        let seconds = patience.as_secs().clamp(1, 31_536_000);
+        let step = patience.as_secs().clamp(1, LOCK_STEP);
         session.execute(
             "prepare the session",
             &format!(
                 "SET SESSION wait_timeout = 2147483, SESSION autocommit = 1, SESSION sql_mode = '', \
-                 SESSION lock_wait_timeout = {seconds}"
+                 SESSION lock_wait_timeout = {step}"
             ),
         )?;
-        session.patience = seconds;
         session.account = session.text("read the account", "SELECT CURRENT_USER()")?;
         session.id = session.number("read the connection id", "SELECT CONNECTION_ID()")?;
         Ok(session)
@@ -218,18 +222,27 @@ impl Session {
 
     /// Takes the backup lock: no DDL from here on, DML goes on.
     pub(super) fn lock(&mut self) -> Result<()> {
-        let seconds = self.patience;
-        match self.execute("take the backup lock", "LOCK INSTANCE FOR BACKUP") {
-            Err(Error::Server { source, .. }) if source.code() == Some(1205) => {
-                Err(Error::refused(
-                    1205,
-                    format!(
-                        "lock wait timeout exceeded: a DDL statement kept the backup lock for {seconds} seconds"
-                    ),
-                    "Wait for the statement to end (SHOW PROCESSLIST), or allow more time by --lock-wait-timeout.",
-                ))
+        let blocker = "a DDL statement kept the backup lock";
+        self.wait_for_lock("take the backup lock", "LOCK INSTANCE FOR BACKUP", blocker)
+    }
+
+    /// Runs a statement that waits for a lock, again and again until it has it. In between, what
+    /// waits behind it goes on.
+    fn wait_for_lock(&mut self, action: &'static str, sql: &str, blocker: &str) -> Result<()> {
+        let begin = Instant::now();
+        loop {
+            match self.execute(action, sql) {
+                Err(Error::Server { source, .. }) if source.code() == Some(1205) => {}
+                other => return other,
             }
-            other => other,
+            if begin.elapsed() >= self.patience {
+                let seconds = self.patience.as_secs();
+                return Err(Error::refused(
+                    1205,
+                    format!("lock wait timeout exceeded: {blocker} for {seconds} seconds"),
+                    "Wait for the statement to end (SHOW PROCESSLIST), or allow more time by --lock-wait-timeout.",
+                ));
+            }
         }
     }
 
@@ -249,9 +262,10 @@ impl Session {
 
     /// Stops writes to tables that are not InnoDB's.
     pub(super) fn lock_tables(&mut self) -> Result<()> {
-        self.execute(
+        self.wait_for_lock(
             "lock the non-InnoDB tables",
             "FLUSH NO_WRITE_TO_BINLOG TABLES WITH READ LOCK",
+            "statements kept tables open",
         )
     }
 
@@ -286,10 +300,16 @@ impl Session {
             "SELECT innodb_redo_log_sharp_checkpoint()",
         ) {
             Ok(_) => Ok(true),
-            Err(Error::Server { source, .. }) if source.code() == Some(1305) => Ok(false),
+            Err(error) if is_unknown_function(&error) => Ok(false),
             Err(other) => Err(other),
         }
     }
+}
+
+/// Whether a statement failed for want of a function. Of a name that is no function it knows, a
+/// server takes the schema to be missing when the session has none.
+pub(super) fn is_unknown_function(error: &Error) -> bool {
+    matches!(error, Error::Server { source, .. } if matches!(source.code(), Some(1305 | 1046)))
 }
 
 fn quote_account(account: &str) -> String {

@@ -1,6 +1,6 @@
 //! Switching page tracking, for people.
 
-use super::session::Session;
+use super::session::{Session, is_unknown_function};
 use crate::{Error, Result};
 use innodb::lsn::Lsn;
 use std::time::Duration;
@@ -62,7 +62,7 @@ impl Session {
         );
         match lsn {
             Ok(lsn) => Ok((lsn > 0).then(|| Lsn::new(lsn.unsigned_abs()))),
-            Err(Error::Server { source, .. }) if source.code() == Some(1305) => Err(no_component()),
+            Err(error) if is_unknown_function(&error) => Err(no_component()),
             Err(other) => Err(other),
         }
     }
@@ -84,7 +84,7 @@ impl Session {
                 ),
                 "See the server's error log.",
             )),
-            Err(Error::Server { source, .. }) if source.code() == Some(1305) => Err(no_component()),
+            Err(error) if is_unknown_function(&error) => Err(no_component()),
             Err(other) => Err(other),
         }
     }
@@ -104,7 +104,11 @@ impl Session {
         let purged = self.signed(
             "purge page tracking",
             &format!("SELECT mysqlbackup_page_track_purge_up_to({lsn})"),
-        )?;
+        );
+        let purged = match purged {
+            Err(error) if is_unknown_function(&error) => return Err(no_component()),
+            other => other?,
+        };
         Ok((purged > 0 && purged != i64::MAX).then(|| Lsn::new(purged.unsigned_abs())))
     }
 }
