@@ -63,7 +63,8 @@ impl Ground {
         say(if ground.cold {
             "before each run the page cache of this machine is emptied\n"
         } else {
-            "before each run the files to be read are read once: they come from memory where it is large enough\n"
+            "before each run the files to be read are read once, so that they come from memory where it is\n\
+             large enough (the server's own clone reads from disk all the same; BENCH_COLD=1 is even)\n"
         });
         report.fact("mysqld", version.into());
         report.fact("bytes_of_tablespaces", size.into());

@@ -132,6 +132,7 @@ impl Report {
             "min - max",
             ratio,
             "read",
+            "from disk",
             "written",
             "memory",
         ];
@@ -203,6 +204,7 @@ fn row(series: &Series, last: Option<&Series>) -> Vec<String> {
         ),
         ratio.map_or(String::new(), |ratio| format!("{ratio:.2}")),
         show::bytes(series.io().read),
+        show::bytes(series.io().from_disk),
         show::bytes(series.io().written),
         series.peak_memory().map_or("-".to_owned(), show::bytes),
     ]
