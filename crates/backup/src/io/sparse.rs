@@ -113,7 +113,10 @@ fn used_bytes(page: &[u8], layout: Layout) -> usize {
 }
 
 #[cfg(test)]
-#[allow(clippy::single_range_in_vec_init, reason = "a list of runs may have one")]
+#[allow(
+    clippy::single_range_in_vec_init,
+    reason = "a list of runs may have one"
+)]
 mod tests {
     use super::*;
 
