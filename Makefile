@@ -26,7 +26,7 @@ fmt: ## format the code
 server: ## fetch a real MySQL server for tests, demo and bench into .cache
 	@scripts/fetch-mysql.sh
 
-demo: server build ## backup, increments, restore and point in time recovery, shown on a real server
+demo: server build ## backup, increments and restore, shown on a real server
 	$(CARGO) run --release --locked -p innoclone-testkit --bin demo
 
 bench: server build ## how fast backup and restore are on this machine
