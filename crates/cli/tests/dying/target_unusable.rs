@@ -56,7 +56,9 @@ fn a_restore_wants_enough_space_before_it_writes_and_survives_when_it_goes() {
     assert!(!small.join("data").exists());
 
     let large = Mounted::small(&scene.dir("large"), "size=200m");
-    let slow = scene.restore("full", "large/data", &["--read-rate=40"]);
+    // The user is root in a namespace of its own, where the server's owner has no number.
+    let owner = "--owner=0:0";
+    let slow = scene.restore("full", "large/data", &["--read-rate=40", owner]);
     let mut restore = Running::start(&mut large.inside(&slow));
     restore.wait_for(FILE_COPY.0);
     sleep(Duration::from_millis(300));
@@ -68,7 +70,7 @@ fn a_restore_wants_enough_space_before_it_writes_and_survives_when_it_goes() {
     assert!(large.join("data").join(MARKER).exists());
 
     std::fs::remove_file(large.join("filler")).unwrap();
-    run(&mut large.inside(&scene.restore("full", "large/data", &[]))).expect(0);
+    run(&mut large.inside(&scene.restore("full", "large/data", &[owner]))).expect(0);
     assert!(!large.join("data").join(MARKER).exists());
     let data = scene.world.path("large/data");
     let mut verify = crate::common::innoclone(&scene.world.state_dir());
