@@ -36,3 +36,15 @@ printf 'page_size = 16384\nzip_size = 0\nspace_id = 7\nspace_flags = 16417\n' >"
 printf 'start_lsn = 1\npage_track_lsn = 22\nend_lsn = 333\n' >"$fuzz/corpus/clone_dir/checkpoints"
 { printf 'CLON\000\000\000\003\377\377\377\377'; head -c 16372 /dev/zero; } >"$fuzz/corpus/delta/one"
 { printf 'clon'; head -c 16380 /dev/zero; } >"$fuzz/corpus/delta/full"
+mkdir -p "$fuzz/corpus/frame_stream" "$fuzz/corpus/frame_unit" "$fuzz/corpus/frame_index"
+head -c 3000 "$0" >"$fuzz/corpus/sample"
+zstd -1qf "$fuzz/corpus/sample" -o "$fuzz/corpus/frame_unit/zstd"
+lz4 -1qf --content-size "$fuzz/corpus/sample" "$fuzz/corpus/frame_unit/lz4"
+rm "$fuzz/corpus/sample"
+# The index of one frame of 9 bytes.
+printf '^*M\030\021\0\0\0\011\0\0\0\005\0\0\0\001\0\0\0\0\261\352\222\217' >"$fuzz/corpus/index"
+for frame in zstd lz4; do
+    cat "$fuzz/corpus/frame_unit/$frame" "$fuzz/corpus/index" >"$fuzz/corpus/frame_stream/$frame"
+done
+{ head -c 9 /dev/zero; cat "$fuzz/corpus/index"; } >"$fuzz/corpus/frame_index/one"
+rm "$fuzz/corpus/index"
