@@ -223,6 +223,9 @@ impl Error {
             Self::RedoLost { .. } => {
                 "Enlarge innodb_redo_log_capacity or run the backup at a quieter time."
             }
+            Self::Io { action, .. } if action.starts_with("change owner") => {
+                "Name an owner that this user may give files to by --owner."
+            }
             Self::Server { source, .. } if source.is_connection_lost() => {
                 "See the server's error log; what was copied so far is marked incomplete."
             }

@@ -82,6 +82,7 @@ fn assert_verifies(datadir: &Path) {
         path: datadir.to_owned(),
         chain: Vec::new(),
         quick: false,
+        only_this: true,
     };
     assert_eq!(verify(&request, &job()).unwrap().problems, []);
 }

@@ -24,6 +24,7 @@ fn verified(path: &Path) -> VerifyReport {
         path: path.to_owned(),
         chain: Vec::new(),
         quick: false,
+        only_this: true,
     };
     verify(&request, &job()).unwrap()
 }
@@ -162,6 +163,7 @@ fn a_quick_look_finds_wrong_bytes_too() {
         path: place.path("full"),
         chain: Vec::new(),
         quick: true,
+        only_this: true,
     };
     let report = verify(&request, &job()).unwrap();
     assert_eq!(
@@ -188,10 +190,20 @@ fn a_missing_or_damaged_ancestor_is_found() {
         path: place.path("incr"),
         chain: vec![away.clone()],
         quick: true,
+        only_this: true,
     };
     assert_eq!(verify(&request, &job()).unwrap().problems, []);
     request.chain = vec![away.join("full")];
     assert_eq!(verify(&request, &job()).unwrap().problems, []);
+    // What is wrong with an ancestor is wrong with the increment, unless only that is asked for.
+    let ibdata = away.join("full/ibdata1");
+    damages::flip(&ibdata, 5_000_000);
+    assert_eq!(verify(&request, &job()).unwrap().problems, []);
+    request.only_this = false;
+    let found = verify(&request, &job()).unwrap().problems;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].path, ibdata.display().to_string());
+    damages::flip(&ibdata, 5_000_000);
     damages::flip(&away.join("full/#clone/manifest.json"), 100);
     let found = verify(&request, &job()).unwrap().problems;
     assert_eq!(found.len(), 1, "{found:?}");
@@ -208,6 +220,7 @@ fn what_cannot_be_verified_is_an_error() {
         path: place.path("none"),
         chain: Vec::new(),
         quick: false,
+        only_this: true,
     };
     assert!(verify(&missing, &job()).is_err());
     std::fs::write(place.path("none"), "a file").unwrap();
@@ -250,6 +263,7 @@ fn the_directory_of_a_server_is_verified_stopped_and_crashed_but_not_running() {
         path: server.datadir().to_owned(),
         chain: Vec::new(),
         quick: false,
+        only_this: true,
     };
     let error = verify(&request, &job()).unwrap_err();
     assert!(error.to_string().contains("in use by process"), "{error}");

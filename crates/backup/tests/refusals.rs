@@ -127,6 +127,23 @@ fn an_increment_from_an_lsn_finds_its_base_by_the_lsn() {
     let restored = place.boot("data", &[]);
     check_restored(&restored, &report);
     testkit::assert_same(&before, &testkit::snapshot(&restored).unwrap());
+    // Applied in place it gives the same files.
+    let copied = std::process::Command::new("cp")
+        .arg("-rp")
+        .args([place.path("full"), place.path("applied")])
+        .status()
+        .unwrap();
+    assert!(copied.success());
+    let request = backup::command::ApplyRequest {
+        datadir: place.path("applied"),
+        incremental_dir: place.path("incr"),
+    };
+    backup::command::apply(&request, &common::job()).unwrap();
+    place.restore("incr", "again");
+    for name in ["s/t.ibd", "s/u.ibd", "mysql.ibd", "#innodb_redo/#ib_redo0"] {
+        let read = |root: &str| std::fs::read(place.path(root).join(name)).unwrap();
+        assert!(read("applied") == read("again"), "{name}");
+    }
 }
 
 #[test]

@@ -67,13 +67,16 @@ impl Plan {
         let mut origins = Vec::with_capacity(increment.files.len());
         let mut kept = HashSet::new();
         for (at, file) in increment.files.iter().enumerate() {
-            if file.content != Content::Delta {
+            let place = file.space.map(|space| (space.id, space.first_page));
+            let origin = place.and_then(|place| places.get(&place).copied());
+            // An increment from an LSN knows no parent: what it has of a tablespace that is new
+            // since is every page that was written.
+            let is_new = increment.parent.is_none() && origin.is_none();
+            if file.content != Content::Delta || is_new {
                 plan.new.push(at);
                 origins.push(None);
                 continue;
             }
-            let place = file.space.map(|space| (space.id, space.first_page));
-            let origin = place.and_then(|place| places.get(&place).copied());
             let Some((origin, old)) = origin.and_then(|at| Some((at, base.files.get(at)?))) else {
                 return Err(Error::BrokenChain(format!(
                     "'{}' holds changed pages of '{}', which the data directory does not have",
@@ -214,9 +217,14 @@ mod tests {
     #[test]
     fn a_delta_without_its_tablespace_is_a_broken_chain() {
         let base = manifest(SetKind::Full, vec![full_file("s/t.ibd", 5)]);
-        let increment = manifest(SetKind::Increment, vec![delta("s/t.ibd", 6, 1)]);
+        let mut increment = manifest(SetKind::Increment, vec![delta("s/t.ibd", 6, 1)]);
+        increment.parent = Some(base.id.clone());
         let error = Plan::new(&base, &increment, Path::new("/i")).unwrap_err();
         assert!(matches!(error, Error::BrokenChain(_)), "{error}");
+        // An increment from an LSN has all pages of what is new since.
+        increment.parent = None;
+        let plan = plan(&base, &increment);
+        assert_eq!(plan.new, [0]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A set is compared with its manifest: names, sizes, digests, and then what no digest can tell,
 //! because a program that goes wrong digests what it wrote: whether pages are whole, in their
 //! place and not newer than the set, whether deltas, redo and the files in `#clone` say what the
-//! manifest says, and whether the ancestors are there. A data directory has no digests; its pages
+//! manifest says, and whether the ancestors are there; and then the same of each ancestor. A data directory has no digests; its pages
 //! and its redo log are checked against each other. Damage is never an error here but an answer,
 //! and all of it is given.
 
@@ -15,6 +15,7 @@ mod redo;
 mod set;
 
 use self::findings::Findings;
+use crate::chain::Chain;
 use crate::set::SetId;
 use crate::set::layout::{CHUNK_VALUES, IN_PROGRESS, MANIFEST, MANIFEST_DIGEST};
 use crate::{Error, Job, Result};
@@ -32,6 +33,8 @@ pub struct VerifyRequest {
     pub chain: Vec<PathBuf>,
     /// Only digests and small files: no pages, no redo blocks.
     pub quick: bool,
+    /// Only this set, not the ancestors that a restore of it would read as well.
+    pub only_this: bool,
 }
 
 /// What was verified.
@@ -55,7 +58,8 @@ pub struct VerifyReport {
     pub set_id: Option<SetId>,
     /// The set with its ancestors, the full one first; only the set where they are not complete.
     pub chain: Vec<SetId>,
-    /// Everything that is wrong, ordered by file; empty when nothing is.
+    /// Everything that is wrong, ordered by file; empty when nothing is. Paths within ancestors
+    /// are absolute, others relative.
     pub problems: Vec<Problem>,
     /// Files read.
     pub files: u64,
@@ -67,8 +71,8 @@ pub struct VerifyReport {
     pub seconds: f64,
 }
 
-/// Verifies. Fails only when that cannot be done at all: not a directory, in use by a server,
-/// cancelled.
+/// Verifies a directory and, of a set, everything that a restore would read. Fails only when that
+/// cannot be done at all: not a directory, in use by a server, cancelled.
 ///
 /// Of encrypted pages and redo only the digests and headers can be checked. In a data directory
 /// nothing tells that a page which was never written should have been, and pages that were torn
@@ -77,6 +81,43 @@ pub fn verify(request: &VerifyRequest, job: &Job) -> Result<VerifyReport> {
     let begin = Instant::now();
     let path = std::path::absolute(&request.path)
         .map_err(|e| Error::io("open directory", &request.path, e))?;
+    let mut report = verify_directory(path, request, job)?;
+    if report.kind == VerifiedKind::Set && !request.only_this {
+        for ancestor in ancestors(&report.path, &request.chain) {
+            report.add(verify_directory(ancestor, request, job)?);
+        }
+    }
+    report.seconds = begin.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+/// The directories of the sets that a restore reads besides this one. That one is missing has been
+/// found with the set itself.
+fn ancestors(path: &Path, more: &[PathBuf]) -> Vec<PathBuf> {
+    let Ok(chain) = Chain::find(path, more) else {
+        return Vec::new();
+    };
+    let sets = chain.sets().iter().map(|set| set.path().to_owned());
+    sets.filter(|set| set != path).collect()
+}
+
+impl VerifyReport {
+    /// Adds what was found in an ancestor.
+    fn add(&mut self, ancestor: Self) {
+        let root = ancestor.path;
+        self.problems
+            .extend(ancestor.problems.into_iter().map(|problem| Problem {
+                path: root.join(&problem.path).display().to_string(),
+                ..problem
+            }));
+        self.files += ancestor.files;
+        self.pages += ancestor.pages;
+        self.bytes += ancestor.bytes;
+    }
+}
+
+fn verify_directory(path: PathBuf, request: &VerifyRequest, job: &Job) -> Result<VerifyReport> {
+    let begin = Instant::now();
     let meta = std::fs::metadata(&path).map_err(|e| Error::io("open directory", &path, e))?;
     if !meta.is_dir() {
         let error = std::io::ErrorKind::NotADirectory.into();

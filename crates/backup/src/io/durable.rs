@@ -61,10 +61,19 @@ pub(crate) fn fsync_dir(path: &Path) -> Result<()> {
 }
 
 /// Starts and awaits the write-back of a whole file system: cheaper than thousands of single
-/// syncs, each of which waits for a journal commit of its own.
-pub(crate) fn sync_filesystem(path: &Path) -> Result<()> {
-    let dir = open_dir(path)?;
-    rustix::fs::syncfs(&dir).map_err(|e| Error::io("sync file system", path, e.into()))
+/// syncs, each of which waits for a journal commit of its own. `directory` is one of it that was
+/// opened before anything was written: what could not be written since is reported there.
+pub(crate) fn sync_filesystem(directory: &File, path: &Path) -> Result<()> {
+    rustix::fs::syncfs(directory).map_err(|e| Error::io("sync file system", path, e.into()))
+}
+
+/// Whether [`sync_filesystem`] makes every file durable there as a sync of each would. Not every
+/// file system implements it; these do, and report what they could not write.
+pub(crate) fn syncs_as_a_whole(path: &Path) -> bool {
+    const EXT4: i64 = 0xEF53;
+    const XFS: i64 = 0x5846_5342;
+    const BTRFS: i64 = 0x9123_683E;
+    rustix::fs::statfs(path).is_ok_and(|stat| matches!(stat.f_type, EXT4 | XFS | BTRFS))
 }
 
 fn open_dir(path: &Path) -> Result<std::os::fd::OwnedFd> {

@@ -13,7 +13,7 @@ pub(crate) use checked::CheckedFile;
 pub(crate) use digest::{CHUNK, ChunkDigests, Digest, chunk_value, digest_of, values_of};
 pub(crate) use durable::{
     create_dir_all, create_new, fsync_dir, fsync_file, read_bounded, remove_file, rename,
-    sync_filesystem, write_new,
+    sync_filesystem, syncs_as_a_whole, write_new,
 };
 pub(crate) use handles::{Handles, open_rw};
 pub(crate) use lock::lock_holder;

@@ -41,6 +41,7 @@ impl Recipient for DataDirectoryRecipient {
         }
         self.target.check_empty()?;
         self.target.mark_in_progress()?;
+        self.tree.begin()?;
         self.tree.adopt_root()?;
         self.tree.add_directory(CLONE_DIR)
     }

@@ -3,7 +3,7 @@
 use crate::io::{
     BUFFER, CHUNK, ChunkDigests, Digest, Handles, Layout, Writeback, chunk_value, create_dir_all,
     create_new, digest_of, drop_cache, fsync_dir, fsync_file, open_rw, overwrite, remove_file,
-    rename, sync_filesystem, write_fresh,
+    rename, sync_filesystem, syncs_as_a_whole, write_fresh,
 };
 use crate::set::StoredFile;
 use crate::{Error, FileDesc, FileId, FileKind, Job, Result, Stage};
@@ -12,7 +12,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 /// Which of the stored files of a snapshot's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,8 +28,8 @@ pub(super) enum Part {
 /// A stored file.
 pub(super) type Key = (FileId, Part);
 
-/// Syncing this many files one by one waits for as many journal commits; the whole file system is
-/// synced first then.
+/// Syncing more files than this one by one waits for as many journal commits; the whole file system
+/// is synced instead, where that is the same.
 const MANY_FILES: usize = 16;
 
 /// Most files open at once.
@@ -67,6 +67,8 @@ pub(super) struct Tree {
     directories: Mutex<BTreeSet<PathBuf>>,
     handles: Handles<Key>,
     writeback: Writeback,
+    /// The root, open since before anything was written.
+    opened: OnceLock<File>,
     /// Whether stored files get digests.
     digesting: bool,
     owner: Option<(u32, u32)>,
@@ -80,9 +82,18 @@ impl Tree {
             directories: Mutex::default(),
             handles: Handles::new(OPEN_FILES),
             writeback: Writeback::start(),
+            opened: OnceLock::new(),
             digesting,
             owner,
         }
+    }
+
+    /// To be called when the root exists and before anything else is created.
+    pub(super) fn begin(&self) -> Result<()> {
+        let root =
+            File::open(&self.root).map_err(|e| Error::io("open directory", &self.root, e))?;
+        self.opened.get_or_init(|| root);
+        Ok(())
     }
 
     /// Creates a directory below the root and those above it.
@@ -309,21 +320,23 @@ impl Tree {
     /// Makes all files and directories durable and, where the tree digests, all digests known.
     pub(super) fn sync(&self, job: &Job) -> Result<()> {
         let keys = self.keys();
-        if keys.len() > MANY_FILES {
-            sync_filesystem(&self.root)?;
-        }
+        let whole = self.opened.get().filter(|_| keys.len() > MANY_FILES);
+        let whole = whole.filter(|_| syncs_as_a_whole(&self.root));
         let next = AtomicUsize::new(0);
         let finish = || -> Result<()> {
             let mut buffer = vec![0; BUFFER];
             while let Some(key) = keys.get(next.fetch_add(1, Ordering::Relaxed)) {
                 job.check()?;
-                let length = self.finish(*key, &mut buffer)?;
+                let length = self.finish(*key, whole.is_none(), &mut buffer)?;
                 job.progress.advance(Stage::FileSync, length);
             }
             Ok(())
         };
         job.in_parallel(finish)?;
         self.handles.clear();
+        if let Some(root) = whole {
+            sync_filesystem(root, &self.root)?;
+        }
         for directory in self
             .directories
             .lock()
@@ -340,7 +353,7 @@ impl Tree {
         Ok(())
     }
 
-    fn finish(&self, key: Key, buffer: &mut [u8]) -> Result<u64> {
+    fn finish(&self, key: Key, durable: bool, buffer: &mut [u8]) -> Result<u64> {
         let entry = self.entry(key)?;
         let path = self.path_of(&entry);
         let file = self.file(key, &entry)?;
@@ -348,7 +361,9 @@ impl Tree {
         if self.digesting {
             self.digest_missing(&entry, &file, length, buffer)?;
         }
-        fsync_file(&file, &path)?;
+        if durable {
+            fsync_file(&file, &path)?;
+        }
         drop_cache(&file, 0, 0);
         Ok(length)
     }

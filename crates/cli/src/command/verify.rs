@@ -24,6 +24,9 @@ pub(crate) struct VerifyArgs {
     /// Only digests and small files: neither pages nor redo are looked into.
     #[arg(long)]
     quick: bool,
+    /// Only this set: not its ancestors, which a restore reads as well.
+    #[arg(long)]
+    this_set_only: bool,
     #[command(flatten)]
     job: JobArgs,
 }
@@ -35,6 +38,7 @@ impl VerifyArgs {
             path: self.path.clone(),
             chain: self.chain.clone(),
             quick: self.quick,
+            only_this: self.this_set_only,
         };
         answer(&job::run(&options, settings, |job| verify(&request, job))?)
     }

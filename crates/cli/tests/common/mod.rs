@@ -12,7 +12,12 @@ use serde_json::Value;
 
 /// The program with a state directory of its own.
 pub(crate) fn innoclone(state_dir: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_innoclone"));
+    // Whoever runs the tests may ignore signals (nohup, a background job); the program would too.
+    let mut command = Command::new("env");
+    command.args([
+        "--default-signal=INT,TERM,HUP",
+        env!("CARGO_BIN_EXE_innoclone"),
+    ]);
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("MYSQL") || text.starts_with("INNOCLONE") {

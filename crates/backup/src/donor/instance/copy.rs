@@ -281,22 +281,26 @@ fn deliver_pages(
     let (read, images) = buffer.split_at_mut(BUFFER / 2);
     let capacity = read.len() / size;
     let mut index = first;
-    let mut rest = wanted.as_slice();
-    while !rest.is_empty() {
-        let run = run_length(rest, capacity as u32);
-        let (now, later) = rest.split_at(run);
-        let (low, high) = (now[0], now[run - 1]);
-        let out = &mut read[..(high - low + 1) as usize * size];
-        reader.read(u64::from(low - base) * size as u64, out, job)?;
-        for (slot, page) in images.chunks_exact_mut(size).zip(now) {
-            let at = (page - low) as usize * size;
-            slot.copy_from_slice(&out[at..at + size]);
+    for batch in wanted.chunks(capacity) {
+        let mut slots = images.chunks_exact_mut(size);
+        let mut rest = batch;
+        while !rest.is_empty() {
+            let run = run_length(rest, capacity as u32);
+            let (now, later) = rest.split_at(run);
+            let (low, high) = (now[0], now[run - 1]);
+            let out = &mut read[..(high - low + 1) as usize * size];
+            reader.read(u64::from(low - base) * size as u64, out, job)?;
+            for (page, slot) in now.iter().zip(&mut slots) {
+                let at = (page - low) as usize * size;
+                slot.copy_from_slice(&out[at..at + size]);
+            }
+            rest = later;
         }
-        let numbers: Vec<PageNo> = now.iter().copied().map(PageNo::new).collect();
-        recipient.write_pages(work.id, index, &numbers, &images[..run * size])?;
-        job.progress.advance(stage, (run * size) as u64);
-        index += run as u64;
-        rest = later;
+        let numbers: Vec<PageNo> = batch.iter().copied().map(PageNo::new).collect();
+        let bytes = batch.len() * size;
+        recipient.write_pages(work.id, index, &numbers, &images[..bytes])?;
+        job.progress.advance(stage, bytes as u64);
+        index += batch.len() as u64;
     }
     // Pages of the neighbourhood were read ahead by the kernel as well.
     if let (Some(low), Some(high)) = (wanted.first(), wanted.last()) {

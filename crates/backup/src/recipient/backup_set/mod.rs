@@ -180,7 +180,8 @@ impl BackupSetRecipient {
 impl Recipient for BackupSetRecipient {
     fn prepare(&self, _job: &Job) -> Result<()> {
         self.target.check_empty()?;
-        self.target.mark_in_progress()
+        self.target.mark_in_progress()?;
+        self.tree.begin()
     }
 
     fn begin(&self, stage: Stage, plan: &StagePlan) -> Result<()> {
