@@ -38,6 +38,8 @@ pub struct BackupReport {
     pub pages_by: PagesBy,
     /// Bytes read from the donor.
     pub bytes_read: u64,
+    /// Seconds for which DDL was blocked.
+    pub lock_seconds: f64,
     /// Seconds it took.
     pub seconds: f64,
 }
@@ -50,7 +52,7 @@ pub fn backup(request: &BackupRequest, catalogue: &Catalogue, job: &Job) -> Resu
     let begin = Instant::now();
     let target = Target::new(&request.to, false)?;
     target.check_empty()?;
-    let donor = InstanceDonor::open(request.instance.clone(), job).map_err(|e| job.cause(e))?;
+    let mut donor = InstanceDonor::open(request.instance.clone(), job).map_err(|e| job.cause(e))?;
     target.check_outside(&donor.own_directories())?;
     let kind = if request.instance.from.is_some() {
         SetKind::Increment
@@ -85,9 +87,11 @@ pub fn backup(request: &BackupRequest, catalogue: &Catalogue, job: &Job) -> Resu
     };
     let recipient: Arc<dyn Recipient> = Arc::new(BackupSetRecipient::new(target, options, job));
     let result = recorded(catalogue, id, job, || {
-        let mut donor = donor;
         engine::run(&mut donor, &recipient, job)
     });
+    let locked_for = donor.locked_for();
+    // A failed donor gives back what it holds before anything else is done.
+    drop(donor);
     finish_record(catalogue, id, &set_id, &result);
     let snapshot = result?;
     Ok(BackupReport {
@@ -99,6 +103,7 @@ pub fn backup(request: &BackupRequest, catalogue: &Catalogue, job: &Job) -> Resu
         binlog: snapshot.binlog,
         pages_by: snapshot.pages_by,
         bytes_read: job.progress.bytes_read(),
+        lock_seconds: locked_for.as_secs_f64(),
         seconds: begin.elapsed().as_secs_f64(),
     })
 }

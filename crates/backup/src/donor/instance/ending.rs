@@ -7,6 +7,7 @@ use crate::recipient::{Recipient, Snapshot};
 use crate::set::{LsnRecord, PagesBy};
 use crate::{Error, Job, Result, Stage};
 use std::sync::Arc;
+use std::time::Duration;
 
 impl InstanceDonor {
     /// The end: non-InnoDB files, the end LSN with its binary log position, redo up to it, the
@@ -40,6 +41,7 @@ impl InstanceDonor {
         let facts = self.facts.clone();
         self.session().unlock()?;
         self.locked = false;
+        self.locked_for = self.locked_at.map_or(Duration::ZERO, |at| at.elapsed());
         tracing::info!(end = %status.lsn, "backup lock released");
         self.snapshot = Some(Snapshot {
             kind: self.kind(),

@@ -59,6 +59,8 @@ pub struct InstanceDonor {
     base: Option<Base>,
     /// Whether the backup lock is held.
     locked: bool,
+    locked_at: Option<Instant>,
+    locked_for: Duration,
     follower: Option<Follower>,
     /// What the stage under way delivers.
     tasks: Tasks,
@@ -94,6 +96,8 @@ impl InstanceDonor {
             next_start: Lsn::ZERO,
             base,
             locked: false,
+            locked_at: None,
+            locked_for: Duration::ZERO,
             follower: None,
             tasks: Tasks::default(),
             scanned: Vec::new(),
@@ -111,6 +115,11 @@ impl InstanceDonor {
     /// Number of the control connection in the server.
     pub fn connection_id(&self) -> u64 {
         self.connection_id
+    }
+
+    /// How long DDL was blocked; zero until the lock is released.
+    pub fn locked_for(&self) -> Duration {
+        self.locked_for
     }
 
     /// Directories of the server, which no backup may be written to.

@@ -58,6 +58,7 @@ impl InstanceDonor {
     ) -> Result<()> {
         self.session().lock()?;
         self.locked = true;
+        self.locked_at = Some(Instant::now());
         tracing::info!("backup lock taken: DDL waits");
         if self.tracked_from.is_some() {
             // Before pages are listed: what is flushed from here on is the next increment's.
