@@ -3,6 +3,45 @@
 use crate::{Error, Result};
 use std::io::{ErrorKind, Read};
 
+/// Stored bytes that are taken one piece after the other.
+pub(crate) trait Bytes {
+    /// Where the next byte is in the stored bytes.
+    fn offset(&self) -> u64;
+
+    /// The next `want` bytes; an error that names `what` when there are fewer.
+    fn take(&mut self, want: usize, what: &str) -> Result<&[u8]>;
+}
+
+/// Bytes in memory.
+#[derive(Debug)]
+pub(crate) struct Slice<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Slice<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+}
+
+impl Bytes for Slice<'_> {
+    fn offset(&self) -> u64 {
+        self.at as u64
+    }
+
+    fn take(&mut self, want: usize, what: &str) -> Result<&[u8]> {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let taken = rest.get(..want);
+        self.at += taken.map_or(0, <[u8]>::len);
+        taken.ok_or_else(|| ends_within(self.bytes.len() as u64, what))
+    }
+}
+
+fn ends_within(end: u64, what: &str) -> Error {
+    Error::damaged(end, format!("the file ends within {what}"))
+}
+
 /// Bytes that are read at once.
 const READ: usize = 256 << 10;
 
@@ -29,27 +68,10 @@ impl<R: Read> Input<R> {
         }
     }
 
-    /// Where the next byte is in the stored bytes.
-    pub(crate) const fn offset(&self) -> u64 {
-        self.offset
-    }
-
     /// The next bytes without consuming them: at least `want`, fewer only at the end.
     pub(crate) fn peek(&mut self, want: usize) -> Result<&[u8]> {
         while self.end - self.start < want && self.fill(want)? {}
         Ok(&self.buffer[self.start..self.end])
-    }
-
-    /// The next `want` bytes; an error that names `what` when there are fewer.
-    pub(crate) fn take(&mut self, want: usize, what: &str) -> Result<&[u8]> {
-        let found = self.peek(want)?.len();
-        if found < want {
-            let end = self.offset + found as u64;
-            return Err(Error::damaged(end, format!("the file ends within {what}")));
-        }
-        let start = self.start;
-        self.consume(want);
-        Ok(&self.buffer[start..start + want])
     }
 
     /// Passes over bytes that were peeked.
@@ -65,8 +87,7 @@ impl<R: Read> Input<R> {
             let found = self.peek(1)?.len();
             let step = count.min(found as u64);
             if step == 0 {
-                let detail = format!("the file ends within {what}");
-                return Err(Error::damaged(self.offset, detail));
+                return Err(ends_within(self.offset, what));
             }
             self.consume(step as usize);
             count -= step;
@@ -96,5 +117,21 @@ impl<R: Read> Input<R> {
                 }
             }
         }
+    }
+}
+
+impl<R: Read> Bytes for Input<R> {
+    fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    fn take(&mut self, want: usize, what: &str) -> Result<&[u8]> {
+        let found = self.peek(want)?.len();
+        if found < want {
+            return Err(ends_within(self.offset + found as u64, what));
+        }
+        let start = self.start;
+        self.consume(want);
+        Ok(&self.buffer[start..start + want])
     }
 }

@@ -1,6 +1,6 @@
 //! Any row of standard frames, from front to end.
 
-use crate::input::Input;
+use crate::input::{Bytes as _, Input};
 use crate::{Algorithm, Error, Result, lz4_frame, zstd_frame};
 use std::io::{self, Read};
 

@@ -8,7 +8,7 @@
 //! | … | … | blocks |
 //! | end-4 | 4 | the low half of XXH64 of the content |
 
-use crate::input::Input;
+use crate::input::{Bytes as _, Input};
 use crate::{Error, Result, Settings};
 use std::io::{self, Read};
 use zstd::bulk;

@@ -1,8 +1,7 @@
 //! What stands before the blocks of a frame.
 
 use crate::Result;
-use crate::input::Input;
-use std::io::Read;
+use crate::input::Bytes;
 use twox_hash::XxHash32;
 
 pub(crate) const MAGIC: u32 = 0x184D_2204;
@@ -51,10 +50,15 @@ impl Header {
         out.push(check);
     }
 
-    /// Reads a header, whose magic the caller has seen. An error is what is wrong.
-    pub(super) fn read(input: &mut Input<impl Read>) -> Result<Result<Self, String>> {
+    /// Reads a header, the magic included. An error is what is wrong.
+    pub(super) fn read(input: &mut impl Bytes) -> Result<Result<Self, String>> {
         const WHAT: &str = "the header of an lz4 frame";
-        input.take(4, WHAT)?;
+        let magic = input.take(4, WHAT)?;
+        if magic != MAGIC.to_le_bytes() {
+            return Ok(Err(format!(
+                "{magic:02x?} is not the magic of an lz4 frame"
+            )));
+        }
         // Flags, block size, the longest of what may follow.
         let mut bytes = [0; 2 + 8];
         let (start, rest) = bytes.split_at_mut(2);
