@@ -3,6 +3,7 @@
 
 mod common;
 
+use backup::command::{VerifyRequest, verify};
 use backup::set::PagesBy;
 use common::{Place, check_restored, check_with_binlog};
 use std::time::Duration;
@@ -110,4 +111,33 @@ fn a_restart_makes_the_increment_a_scan() {
     let restored = place.boot("data", &[]);
     check_restored(&restored, &second);
     check_with_binlog(&server, &restored, &second);
+}
+
+#[test]
+fn tables_made_just_before_an_increment_are_in_it() {
+    let (server, place) = (
+        Server::start(ServerOptions::default()).unwrap(),
+        Place::new(),
+    );
+    place.full(&server, "full", true);
+    server.sql("CREATE SCHEMA fresh").unwrap();
+    let tables: String = (0..40)
+        .map(|n| format!("CREATE TABLE fresh.t{n} SELECT {n} AS a, REPEAT('x', 500) AS b;"))
+        .collect();
+    server.sql(&tables).unwrap();
+    let report = place.increment(&server, "incr", "full");
+    // The first pages of most are as they were created; reading them must not take patience.
+    assert!(report.lock_seconds < 20.0, "{report:?}");
+    let before = testkit::snapshot(&server).unwrap();
+    let request = VerifyRequest {
+        path: place.path("incr"),
+        chain: Vec::new(),
+        quick: false,
+        only_this: false,
+    };
+    assert_eq!(verify(&request, &common::job()).unwrap().problems, []);
+    place.restore("incr", "data");
+    let restored = place.boot("data", &[]);
+    check_restored(&restored, &report);
+    testkit::assert_same(&before, &testkit::snapshot(&restored).unwrap());
 }

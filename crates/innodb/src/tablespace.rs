@@ -62,7 +62,10 @@ impl SpaceHeader {
                 found: header.page_no(),
             });
         }
-        if header.page_type() != PageType::FSP_HDR {
+        // What the server writes when it creates a file has neither type nor LSN: both come with
+        // the first flush of the page.
+        let is_new = header.page_type() == PageType::ALLOCATED && header.lsn() == Lsn::ZERO;
+        if header.page_type() != PageType::FSP_HDR && !is_new {
             return Err(SpaceHeaderError::PageType {
                 found: header.page_type(),
             });
@@ -260,6 +263,20 @@ mod tests {
         assert_eq!((info.master_key_id, info.server_uuid.as_str()), (5, uuid));
         assert_eq!(info.master_key_name(), format!("INNODBKey-{uuid}-5"));
         assert_eq!(SpaceHeader::parse(&page[..4096]).unwrap().encryption, None);
+    }
+
+    #[test]
+    fn the_first_page_of_a_new_file_has_no_type_yet() {
+        let mut page = page_0(16384, 0x21);
+        page[24..26].fill(0);
+        page[16..24].fill(0);
+        assert_eq!(SpaceHeader::parse(&page).unwrap().flags.get(), 0x21);
+        page[20] = 1;
+        let found = PageType::ALLOCATED;
+        assert_eq!(
+            SpaceHeader::parse(&page),
+            Err(SpaceHeaderError::PageType { found })
+        );
     }
 
     #[test]
