@@ -121,10 +121,9 @@ fn tables_made_just_before_an_increment_are_in_it() {
     );
     place.full(&server, "full", true);
     server.sql("CREATE SCHEMA fresh").unwrap();
-    let tables: String = (0..40)
-        .map(|n| format!("CREATE TABLE fresh.t{n} SELECT {n} AS a, REPEAT('x', 500) AS b;"))
-        .collect();
-    server.sql(&tables).unwrap();
+    let table = |n| format!("CREATE TABLE fresh.t{n} SELECT {n} AS a, REPEAT('x', 500) AS b;");
+    let tables: Vec<String> = (0..40).map(table).collect();
+    server.sql(&tables.concat()).unwrap();
     let report = place.increment(&server, "incr", "full");
     // The first pages of most are as they were created; reading them must not take patience.
     assert!(report.lock_seconds < 20.0, "{report:?}");
