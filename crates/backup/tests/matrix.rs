@@ -4,6 +4,8 @@
 mod common;
 
 use common::{Place, check_restored};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use testkit::fixtures::{ZooOptions, change_zoo, zoo};
 use testkit::{Server, ServerOptions, Snapshot};
 
@@ -31,7 +33,21 @@ fn chain_of_three(
         check_restored(&restored, report);
         let found = testkit::snapshot(&restored).unwrap();
         testkit::assert_same(&at_home(state.clone()), &at_home(found));
+        // Holes of compressed pages and of pages never written are still holes.
+        let (there, here) = (allocated(server.datadir()), allocated(&place.path(&data)));
+        assert!(
+            here < there + there / 10 + (4 << 20),
+            "{here} bytes instead of {there}"
+        );
     }
+}
+
+/// Bytes that the tables of the zoo take on disk.
+fn allocated(datadir: &Path) -> u64 {
+    let entries = std::fs::read_dir(datadir.join("zoo")).unwrap();
+    entries
+        .map(|entry| entry.unwrap().metadata().unwrap().blocks() * 512)
+        .sum()
 }
 
 /// Tables that were elsewhere are in the data directory after a restore, and defined so.
