@@ -126,7 +126,7 @@ impl Index {
         }
         let table = self.ends.len() as u64 * ENTRY + FOOTER;
         out.reserve_exact((HEADER + table) as usize);
-        out.extend(SKIPPABLE.to_le_bytes());
+        out.extend(SEEK_TABLE.to_le_bytes());
         out.extend((table as u32).to_le_bytes());
         for place in (0..self.ends.len()).filter_map(|number| self.place(number)) {
             for range in [place.stored, place.original] {
@@ -179,7 +179,7 @@ impl Index {
             read_at(begin, &mut header)?;
         }
         let [m0, m1, m2, m3, l0, l1, l2, l3] = header;
-        let as_expected = u32::from_le_bytes([m0, m1, m2, m3]) == SKIPPABLE
+        let as_expected = u32::from_le_bytes([m0, m1, m2, m3]) == SEEK_TABLE
             && u64::from(u32::from_le_bytes([l0, l1, l2, l3])) == table;
         let Some(begin) = begin.filter(|_| as_expected) else {
             let detail = format!("the index is damaged: no table of {frames} frames");
@@ -281,13 +281,16 @@ fn is_unit(unit: u64) -> bool {
 const UNIT_MIN: u64 = 64 << 10;
 const UNIT_MAX: u64 = 16 << 20;
 
-const SKIPPABLE: u32 = 0x184D_2A5E;
-const SEEKABLE: u32 = 0x8F92_EAB1;
+/// Magic of the skippable frame.
+pub(crate) const SEEK_TABLE: u32 = 0x184D_2A5E;
+/// Magic at its end.
+pub(crate) const SEEKABLE: u32 = 0x8F92_EAB1;
 const CHECKSUMS: u8 = 1 << 7;
 const RESERVED: u8 = !CHECKSUMS;
 const HEADER: u64 = 8;
 const ENTRY: u64 = 8;
-const FOOTER: u64 = 9;
+/// Number of frames, flags, magic.
+pub(crate) const FOOTER: u64 = 9;
 /// Entries that are read at once.
 const PIECE: u64 = 4096;
 

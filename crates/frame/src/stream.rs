@@ -1,7 +1,9 @@
 //! Any row of standard frames, from front to end.
 
+use crate::index::{FOOTER, SEEK_TABLE, SEEKABLE};
 use crate::input::{Bytes as _, Input};
 use crate::{Algorithm, Error, Result, lz4_frame, zstd_frame};
+use std::cell::Cell;
 use std::io::{self, Read};
 
 /// Both formats have frames for others' data: `0x184D2A50` to `…5F`, a length of 4 bytes, and as
@@ -13,7 +15,7 @@ const LZ4_LEGACY: u32 = 0x184C_2102;
 /// Decompresses a whole file, ours or any other concatenation of frames of this algorithm, and
 /// hands the original to `output` in pieces. Returns its length in bytes.
 ///
-/// Skippable frames are passed over. No bytes at all are an empty original. What is truncated, does
+/// Skippable frames are passed over, but an index must tell the length of what is before it. No bytes at all are an empty original. What is truncated, does
 /// not fit a checksum, or has anything behind its last frame is an error that names the offset in
 /// the stored bytes; the pieces handed over before are then worth nothing.
 ///
@@ -24,9 +26,11 @@ pub fn decompress_stream(
     algorithm: Algorithm,
 ) -> Result<u64> {
     let mut input = Input::new(input);
-    let mut total = 0;
+    let total = Cell::new(0);
+    // How much of the original tables have told of.
+    let mut told = 0;
     let mut output = |piece: &[u8]| {
-        total += piece.len() as u64;
+        total.set(total.get() + piece.len() as u64);
         output(piece).map_err(Error::Write)
     };
     let mut reader = Reader::new(algorithm)?;
@@ -37,13 +41,20 @@ pub fn decompress_stream(
             .map(|magic| u32::from_le_bytes(*magic))
         else {
             if start.is_empty() {
-                return Ok(total);
+                return Ok(total.get());
             }
             let detail = format!("{} bytes that are no frame", start.len());
             return Err(Error::damaged(input.offset(), detail));
         };
         match (magic, &mut reader) {
-            (SKIPPABLE..=0x184D_2A5F, _) => skip(&mut input)?,
+            (SEEK_TABLE, _) => {
+                table(&mut input, total.get() - told)?;
+                told = total.get();
+            }
+            (SKIPPABLE..=0x184D_2A5F, _) => {
+                let length = skippable(&mut input)?;
+                input.skip(length, SKIPPED)?;
+            }
             (zstd_frame::MAGIC, Reader::Zstd(reader)) => reader.frame(&mut input, &mut output)?,
             (lz4_frame::MAGIC, Reader::Lz4(reader)) => reader.frame(&mut input, &mut output)?,
             _ => return Err(Error::damaged(input.offset(), no_frame(magic, algorithm))),
@@ -65,11 +76,41 @@ impl Reader {
     }
 }
 
-fn skip(input: &mut Input<impl Read>) -> Result<()> {
-    const WHAT: &str = "a skippable frame";
+const SKIPPED: &str = "a skippable frame";
+
+/// Passes over the header of a skippable frame; the bytes behind it.
+fn skippable(input: &mut Input<impl Read>) -> Result<u64> {
     let mut length = [0; 4];
-    length.copy_from_slice(&input.take(8, WHAT)?[4..]);
-    input.skip(u32::from_le_bytes(length).into(), WHAT)
+    length.copy_from_slice(&input.take(8, SKIPPED)?[4..]);
+    Ok(u32::from_le_bytes(length).into())
+}
+
+/// Passes over what may be an index. If it is one, its frames hold `length` bytes of the original.
+fn table(input: &mut Input<impl Read>, length: u64) -> Result<()> {
+    let at = input.offset();
+    let size = skippable(input)?;
+    let entries = size.checked_sub(FOOTER).filter(|entries| entries % 4 == 0);
+    let Some(entries) = entries else {
+        return input.skip(size, SKIPPED);
+    };
+    // Entries have two or three words, of which the second is a length; the end tells which.
+    let (mut of_two, mut of_three) = (0, 0);
+    for number in 0..entries / 4 {
+        let mut word = [0; 4];
+        word.copy_from_slice(input.take(4, SKIPPED)?);
+        let word = u64::from(u32::from_le_bytes(word));
+        of_two += if number % 2 == 1 { word } else { 0 };
+        of_three += if number % 3 == 1 { word } else { 0 };
+    }
+    let footer = input.take(FOOTER as usize, SKIPPED)?;
+    let (flags, magic) = (footer[4], &footer[5..]);
+    let told = if flags < 0x80 { of_two } else { of_three };
+    if magic != SEEKABLE.to_le_bytes() || told == length {
+        return Ok(());
+    }
+    let detail =
+        format!("the index is damaged: it tells of {told} bytes, its frames hold {length}");
+    Err(Error::damaged(at, detail))
 }
 
 fn no_frame(magic: u32, algorithm: Algorithm) -> String {

@@ -166,6 +166,23 @@ fn skippable_frames_are_passed_over_and_must_be_whole() {
 }
 
 #[test]
+fn an_index_tells_the_length_of_what_is_before_it() {
+    for algorithm in Algorithm::ALL {
+        let (original, index) = (pages(150, 25), 3 * 8 + 17);
+        let (file, _) = file_of(&original, &Settings::of(algorithm));
+        // Two files, one behind the other.
+        let found = stream(&file.repeat(2), algorithm).unwrap();
+        assert!(found == original.repeat(2));
+        for entry in 0..3 {
+            let mut flipped = file.clone();
+            flipped[file.len() - index + 8 + entry * 8 + 4] ^= 4;
+            let offset = damaged_at(stream(&flipped, algorithm));
+            assert_eq!(offset, (file.len() - index) as u64);
+        }
+    }
+}
+
+#[test]
 fn a_writer_that_fails_ends_the_reading() {
     for algorithm in Algorithm::ALL {
         let (file, _) = file_of(&pages(200, 24), &Settings::of(algorithm));
