@@ -3,12 +3,14 @@
 
 mod apply;
 mod backup;
+mod decompress;
 mod history;
 mod restore;
 mod verify;
 
 pub use apply::{ApplyReport, ApplyRequest, apply};
 pub use backup::{BackupReport, BackupRequest, backup};
+pub use decompress::{DecompressReport, DecompressRequest, decompress, decompress_file};
 pub use history::rebuild_history;
 pub use restore::{RestoreReport, RestoreRequest, restore};
 pub use verify::{Problem, VerifiedKind, VerifyReport, VerifyRequest, verify};
