@@ -164,9 +164,15 @@ macro_rules! smoke_tests {
         fn the_targets_are_those_of_the_fuzz_directory() {
             let tested = [$(concat!(stringify!($name), ".rs")),*].map(String::from);
             let targets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/fuzz_targets");
-            let targets = std::fs::read_dir(targets).unwrap();
-            let targets = targets.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-            assert_eq!(BTreeSet::from(tested), targets.collect());
+            // Other targets are of other crates.
+            let ours = |path: &std::path::PathBuf| {
+                std::fs::read_to_string(path).unwrap().contains("crates/innodb/")
+            };
+            let targets = std::fs::read_dir(targets).unwrap().map(|entry| entry.unwrap().path());
+            let names = targets.filter(ours).map(|path| {
+                path.file_name().unwrap().to_str().unwrap().to_owned()
+            });
+            assert_eq!(BTreeSet::from(tested), names.collect());
         }
     };
 }
