@@ -4,6 +4,7 @@
 mod common;
 
 use backup::command::{VerifyRequest, verify};
+use backup::donor::instance::PageTracking;
 use backup::set::PagesBy;
 use common::{Place, check_restored, check_with_binlog};
 use std::time::Duration;
@@ -139,4 +140,44 @@ fn tables_made_just_before_an_increment_are_in_it() {
     let restored = place.boot("data", &[]);
     check_restored(&restored, &report);
     testkit::assert_same(&before, &testkit::snapshot(&restored).unwrap());
+}
+
+#[test]
+fn tracking_begins_anew_after_every_restart_of_the_server() {
+    let (mut server, place) = (
+        Server::start(ServerOptions::default()).unwrap(),
+        Place::new(),
+    );
+    server.load_sysbench_like(1, 2000).unwrap();
+    for round in 0..3 {
+        let lsn = server
+            .query_value(
+                "SELECT VARIABLE_VALUE FROM performance_schema.global_status \
+                 WHERE VARIABLE_NAME = 'Innodb_redo_log_current_lsn'",
+            )
+            .unwrap();
+        let report = place.full(&server, &format!("full{round}"), true);
+        let before: u64 = lsn.parse().unwrap();
+        assert!(
+            report.lsn.page_track.get() >= before,
+            "{report:?} from {before}"
+        );
+        server
+            .sql("DELETE FROM sbtest.sbtest1 WHERE id % 7 = 0 LIMIT 100")
+            .unwrap();
+        let report = place.increment(&server, &format!("incr{round}"), &format!("full{round}"));
+        assert_eq!(report.pages_by, PagesBy::Tracked);
+        if round == 1 {
+            server.kill9().unwrap();
+            server.start_again().unwrap();
+        } else {
+            server.restart(&[]).unwrap();
+        }
+        let tracking = PageTracking::open(&common::instance_options(&server).connect);
+        let state = tracking.unwrap().state().unwrap();
+        assert!(
+            state.since.is_some(),
+            "still on, whatever the server's function says"
+        );
+    }
 }

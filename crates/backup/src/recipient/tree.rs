@@ -336,6 +336,7 @@ impl Tree {
         self.handles.clear();
         if let Some(root) = whole {
             sync_filesystem(root, &self.root)?;
+            self.forget_cached(&keys)?;
         }
         for directory in self
             .directories
@@ -366,6 +367,18 @@ impl Tree {
         }
         drop_cache(&file, 0, 0);
         Ok(length)
+    }
+
+    /// Files large enough to matter do not stay in the page cache.
+    fn forget_cached(&self, keys: &[Key]) -> Result<()> {
+        for key in keys {
+            let entry = self.entry(*key)?;
+            if entry.state().length >= BUFFER as u64 {
+                drop_cache(&*self.file(*key, &entry)?, 0, 0);
+            }
+        }
+        self.handles.clear();
+        Ok(())
     }
 
     /// Computes what could not be computed while writing: chunks written in parts or over, and

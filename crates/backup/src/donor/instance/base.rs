@@ -138,7 +138,7 @@ impl Base {
             start: self.start,
             reason: reason.into(),
         };
-        let begin = match session.tracking_start() {
+        let begin = match session.tracking_start(Some(&facts.datadir)) {
             Ok(begin) => begin,
             Err(Error::Refused { code: 1305, .. }) => {
                 return Err(not_tracked("the component mysqlbackup is not installed"));

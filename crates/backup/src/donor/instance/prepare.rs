@@ -23,7 +23,8 @@ impl InstanceDonor {
     /// Switches page tracking on if asked for, and finds out whether it is on.
     pub(super) fn start_tracking(&mut self) -> Result<()> {
         let wanted = self.options.page_track;
-        let state = match self.session().tracking_start() {
+        let datadir = self.facts.datadir.clone();
+        let state = match self.session().tracking_start(Some(&datadir)) {
             Err(Error::Refused { code: 1305, .. }) if !wanted => None,
             other => other?,
         };

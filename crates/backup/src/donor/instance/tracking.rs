@@ -1,8 +1,11 @@
 //! Switching page tracking, for people.
 
+use super::facts::Facts;
 use super::session::{Session, is_unknown_function};
+use super::tracked::Group;
 use crate::{Error, Result};
 use innodb::lsn::Lsn;
+use std::path::Path;
 use std::time::Duration;
 use wire::ConnectOptions;
 
@@ -34,7 +37,10 @@ impl PageTracking {
 
     /// Whether it is on, and since when.
     pub fn state(&mut self) -> Result<TrackingState> {
-        let since = self.session.tracking_start()?;
+        // Elsewhere than on the server's host its own answer has to do.
+        let facts = Facts::ask(&mut self.session, None).ok();
+        let datadir = facts.as_ref().map(|facts| facts.datadir.as_path());
+        let since = self.session.tracking_start(datadir)?;
         Ok(TrackingState {
             since,
             current: self.session.log_status()?.lsn,
@@ -55,15 +61,23 @@ impl PageTracking {
 /// The functions of the component mysqlbackup.
 impl Session {
     /// Where page tracking began; `None` while it is off, an error without the component.
-    pub(super) fn tracking_start(&mut self) -> Result<Option<Lsn>> {
-        let lsn = self.signed(
+    ///
+    /// The files in `datadir` tell, where they can be read: after a restart of the server with more
+    /// than one period of tracking, the function answers that it is off while it is on.
+    pub(super) fn tracking_start(&mut self, datadir: Option<&Path>) -> Result<Option<Lsn>> {
+        let told = self.signed(
             "read the state of page tracking",
             "SELECT mysqlbackup_page_track_get_start_lsn()",
         );
-        match lsn {
-            Ok(lsn) => Ok((lsn > 0).then(|| Lsn::new(lsn.unsigned_abs()))),
-            Err(error) if is_unknown_function(&error) => Err(no_component()),
-            Err(other) => Err(other),
+        let told = match told {
+            Ok(lsn) => (lsn > 0).then(|| Lsn::new(lsn.unsigned_abs())),
+            Err(error) if is_unknown_function(&error) => return Err(no_component()),
+            Err(other) => return Err(other),
+        };
+        match datadir.map(Group::active) {
+            Some(Ok(group)) => Ok(group.map(|group| group.begin())),
+            Some(Err(error)) => Err(error),
+            None => Ok(told),
         }
     }
 
