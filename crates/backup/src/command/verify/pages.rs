@@ -120,8 +120,14 @@ mod tests {
         rules(100).check(0, &page(0, 100, 10)).unwrap();
         assert!(rules(100).check(0, &page(0, 100, 11)).is_err());
         rules(100).check(0, &[0; 16384]).unwrap();
+        // The table was complete after it was recorded.
         let mut other = rules(100);
         other.space.flags = SpaceFlags::new(0x21).unwrap();
+        other.check(0, &page(0, 100, 10)).unwrap();
+        other.space.id = SpaceId::new(8);
+        assert!(other.check(0, &page(0, 100, 10)).is_err());
+        let mut other = rules(100);
+        other.space.geometry = Geometry::of(SpaceFlags::new(0x48C0).unwrap()).unwrap();
         assert!(other.check(0, &page(0, 100, 10)).is_err());
     }
 }
