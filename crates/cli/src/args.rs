@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::command::{
-    ApplyArgs, BackupArgs, HistoryArgs, PageTrackArgs, ProgressArgs, RestoreArgs, StatusArgs,
-    VerifyArgs,
+    ApplyArgs, BackupArgs, DecompressArgs, HistoryArgs, PageTrackArgs, ProgressArgs, RestoreArgs,
+    StatusArgs, VerifyArgs,
 };
 use crate::option_file::DefaultsArgs;
 
@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Restore(RestoreArgs),
     /// Put an incremental set into a copy of its base, in place.
     Apply(ApplyArgs),
+    /// Decompress the files of a copy of a compressed set, to apply it by hand.
+    Decompress(DecompressArgs),
     /// Check that a set, with its ancestors, or a data directory is whole.
     Verify(VerifyArgs),
     /// Show every backup made from this host.
@@ -80,7 +82,7 @@ Exit status:
   0  done
   1  failed, or cancelled by a signal (error 1317); the error is on standard error
   2  wrong usage: nothing was attempted
-  3  verify found problems
+  3  verify or decompress found problems
 
 Any long option may be spelled with _ instead of -. Options are also read from the groups
 [client] and [innoclone] of MySQL's option files. The command line wins over option files, and

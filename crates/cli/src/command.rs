@@ -2,6 +2,7 @@
 
 mod apply;
 mod backup;
+mod decompress;
 mod history;
 mod page_track;
 mod progress;
@@ -11,6 +12,7 @@ mod verify;
 
 pub(crate) use apply::ApplyArgs;
 pub(crate) use backup::BackupArgs;
+pub(crate) use decompress::DecompressArgs;
 pub(crate) use history::HistoryArgs;
 pub(crate) use page_track::PageTrackArgs;
 pub(crate) use progress::ProgressArgs;
@@ -30,6 +32,7 @@ pub(crate) fn run(command: &Command, settings: &Settings) -> Result<Answer, Fail
         Command::Backup(args) => args.run(settings),
         Command::Restore(args) => args.run(settings),
         Command::Apply(args) => args.run(settings),
+        Command::Decompress(args) => args.run(settings),
         Command::Verify(args) => args.run(settings),
         Command::History(args) => args.run(settings),
         Command::Progress(args) => args.run(settings),

@@ -18,6 +18,7 @@ mod settings;
 mod signals;
 mod spelling;
 mod table;
+mod tool;
 mod tree;
 
 use std::ffi::OsString;
@@ -28,9 +29,14 @@ use args::Cli;
 use clap::Parser as _;
 use failure::Failure;
 use settings::Settings;
+use tool::Tool;
 
 fn main() -> ExitCode {
     failure::report_panics();
+    let mut words = std::env::args_os();
+    if let Some(tool) = Tool::of_program(words.next().as_deref()) {
+        return tool.run(&words.collect::<Vec<_>>());
+    }
     let argv = spelling::normal(std::env::args_os());
     match Cli::try_parse_from(&argv) {
         Ok(cli) => {

@@ -29,11 +29,12 @@ impl World {
 }
 
 /// Names of the texts in `tests/help`: the program's own, and one of each command.
-const HELP: [&str; 9] = [
+const HELP: [&str; 10] = [
     "innoclone",
     "backup",
     "restore",
     "apply",
+    "decompress",
     "verify",
     "history",
     "progress",
@@ -71,7 +72,12 @@ fn every_command_is_in_the_help_of_the_program() {
         let line = format!("\n  {command} ");
         assert!(help.contains(&line), "{command}");
     }
-    for status in ["0  done", "1  failed", "2  wrong usage", "3  verify found"] {
+    for status in [
+        "0  done",
+        "1  failed",
+        "2  wrong usage",
+        "3  verify or decompress found",
+    ] {
         assert!(help.contains(status), "{status}");
     }
 }
@@ -95,6 +101,7 @@ fn wrong_usage_ends_with_two_and_changes_nothing() {
         &["backup", "--to", "x", "--scan"],
         &["backup", "--to", "x", "--ssl-mode", "maybe"],
         &["restore", "x"],
+        &["decompress"],
         &["page-track", "purge"],
         &["page-track", "on", "5"],
         &["apply", "--clone-incremental-dir", "x"],
