@@ -24,7 +24,7 @@ fn run_stages(
     recipient.prepare(job)?;
     job.progress.end(Stage::DropData);
     for stage in [Stage::FileCopy, Stage::PageCopy, Stage::RedoCopy] {
-        tracing::debug!(%stage, "stage begins");
+        tracing::info!(%stage, "stage begins");
         donor.begin(stage, recipient, job)?;
         {
             let donor: &dyn Donor = donor;
