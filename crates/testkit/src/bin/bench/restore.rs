@@ -109,7 +109,9 @@ pub(crate) fn prove(ground: &Ground, report: &mut Report) -> Result<()> {
         "the restored server complains:\n{}",
         complaints.join("\n")
     );
-    let (left, right) = (snapshot(&ground.server)?, snapshot(&restored)?);
+    // Numbers that the server reserved for a statement and did not use are forgotten at any crash.
+    let take = |server| Ok::<_, anyhow::Error>(snapshot(server)?.ignoring_auto_increment());
+    let (left, right) = (take(&ground.server)?, take(&restored)?);
     let differences = left.differences(&right);
     ensure!(
         differences.is_empty(),
