@@ -91,6 +91,12 @@ impl BackupSetRecipient {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The files as they are at this moment, by id.
+    fn all_files(&self) -> Vec<Arc<SetFile>> {
+        let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
+        files.values().cloned().collect()
+    }
+
     fn remember(&self, file: SetFile) {
         let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
         files.insert(file.desc.id, Arc::new(file));
@@ -258,13 +264,7 @@ impl Recipient for BackupSetRecipient {
         if stage != Stage::PageCopy || self.options.kind != SetKind::Increment {
             return Ok(());
         }
-        let files: Vec<_> = self
-            .files
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-            .cloned()
-            .collect();
+        let files = self.all_files();
         for file in files.iter().filter(|file| self.in_delta(&file.desc)) {
             self.finish_delta(file)?;
         }

@@ -12,7 +12,6 @@ use crate::set::{CloneRecord, Content, FileRecord, Manifest, SpaceRecord, Stored
 use crate::{Error, Result};
 use innodb::clone_dir::Checkpoints;
 use std::path::Path;
-use std::sync::PoisonError;
 
 impl BackupSetRecipient {
     /// Records what the snapshot is and takes the marker away.
@@ -20,13 +19,7 @@ impl BackupSetRecipient {
         let root = self.target.path();
         let mut clone = self.options.clone.clone();
         clone.end_us = jiff::Timestamp::now().as_microsecond();
-        let files: Vec<_> = self
-            .files
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-            .cloned()
-            .collect();
+        let files = self.all_files();
         let mut records = Vec::with_capacity(files.len());
         let mut values = Vec::new();
         for file in &files {

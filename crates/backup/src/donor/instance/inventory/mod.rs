@@ -27,8 +27,6 @@ pub(super) struct Inventory {
     pub plain: Vec<SourceFile>,
     /// Directories below the data directory.
     pub directories: BTreeSet<String>,
-    /// Files made of pages whose first page could not be read: being created or dropped.
-    pub unsettled: Vec<(PathBuf, String)>,
 }
 
 impl Inventory {
@@ -85,8 +83,8 @@ impl Inventory {
             let listed = inode(&path)?.and_then(|inode| known.get(&inode).copied());
             match probe(&path, &name, kind, facts, listed, settled)? {
                 Probe::Space(file) => inventory.spaces.push(*file),
-                Probe::Temporary | Probe::Gone => {}
-                Probe::Unreadable => inventory.unsettled.push((path, name)),
+                // What is being created or dropped is settled under the backup lock.
+                Probe::Temporary | Probe::Gone | Probe::Unreadable => {}
             }
         }
         for (path, name) in collector.plain {

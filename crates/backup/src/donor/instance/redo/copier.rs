@@ -94,9 +94,6 @@ impl Copier {
                 continue;
             }
             let full = self.copy_full_blocks(&mut buffer, end)?;
-            shared
-                .followed
-                .store(self.position.get(), Ordering::Release);
             shared.bytes.fetch_add(full, Ordering::Relaxed);
             if let Some(consumer) = &mut consumer {
                 consumer.advance(self.position.max(self.from.lsn))?;

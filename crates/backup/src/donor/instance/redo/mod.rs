@@ -21,8 +21,6 @@ use wire::ConnectOptions;
 /// State shared with the thread that follows.
 #[derive(Debug)]
 struct Shared {
-    /// The log has been copied up to here, block by block.
-    followed: AtomicU64,
     /// Where to end; 0 while not known.
     end: AtomicU64,
     /// Copy nothing more until the end is known.
@@ -57,7 +55,6 @@ impl Follower {
         let connection = consumer.as_ref().and_then(Consumer::shutdown_handle);
         let from = checkpoint(&facts.redo_dir)?;
         let shared = Arc::new(Shared {
-            followed: AtomicU64::new(from.lsn.block_start().get()),
             end: AtomicU64::new(0),
             hold: AtomicBool::new(false),
             held: AtomicBool::new(false),
