@@ -46,6 +46,7 @@ fn record(name: &str, bytes: &[u8]) -> StoredFile {
         name: name.to_owned(),
         size: bytes.len() as u64,
         blake3: blake3::hash(bytes).to_hex().to_string(),
+        compressed: None,
     }
 }
 

@@ -4,7 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 
 /// How a file is compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
 pub enum Algorithm {
     /// Zstandard (RFC 8878).
     Zstd,

@@ -283,6 +283,7 @@ fn planned(increment: &BackupSet, item: Item<'_>) -> Result<Planned> {
             name: record.name.clone(),
             size: record.length,
             blake3: blake3::Hash::from_bytes(digest).to_hex().to_string(),
+            compressed: None,
         },
         values: known.values,
     })

@@ -44,6 +44,7 @@ pub(super) fn stage(disk: &Disk, increment: &BackupSet, planned: &[Planned]) -> 
             blake3: blake3::Hash::from_bytes(digest_of(&bytes))
                 .to_hex()
                 .to_string(),
+            compressed: None,
         });
         own_values.push(values_of(&bytes));
     }

@@ -98,6 +98,7 @@ fn record(name: &str, id: u32, content: Content, pages: u32) -> FileRecord {
             name: name.to_owned(),
             size: 7 * 16384,
             blake3: String::new(),
+            compressed: None,
         }],
     }
 }

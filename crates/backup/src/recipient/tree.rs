@@ -427,6 +427,7 @@ impl Tree {
             name: state.name.clone(),
             size: state.length,
             blake3,
+            compressed: None,
         })
     }
 

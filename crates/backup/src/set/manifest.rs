@@ -203,6 +203,18 @@ pub struct StoredFile {
     pub size: u64,
     /// BLAKE3 of the bytes, hexadecimal.
     pub blake3: String,
+    /// How the bytes are compressed; nothing for a plain file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compressed: Option<Compressed>,
+}
+
+/// What a compressed stored file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compressed {
+    /// Algorithm; the file's name ends in its suffix.
+    pub algorithm: frame::Algorithm,
+    /// Bytes of the original.
+    pub length: u64,
 }
 
 /// One file of the snapshot.

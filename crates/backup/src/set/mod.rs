@@ -10,7 +10,7 @@ mod manifest;
 mod open;
 
 pub use manifest::{
-    BinlogPosition, CloneRecord, Content, FileRecord, LsnRecord, Manifest, PagesBy,
+    BinlogPosition, CloneRecord, Compressed, Content, FileRecord, LsnRecord, Manifest, PagesBy,
     ProcessIdentity, ServerRecord, SetId, SetKind, SourceIdentity, SpaceRecord, StoredFile,
 };
 pub use open::BackupSet;

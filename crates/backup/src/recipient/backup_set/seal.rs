@@ -106,6 +106,7 @@ impl BackupSetRecipient {
                 name: name.to_owned(),
                 size: text.len() as u64,
                 blake3: blake3::hash(text.as_bytes()).to_hex().to_string(),
+                compressed: None,
             });
             values.extend(values_of(text.as_bytes()));
             Ok(())
