@@ -8,6 +8,8 @@
 
 mod output;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use self::output::Output;
 use self::state::{Begin, State, Unit};

@@ -247,6 +247,15 @@ impl State {
         }
     }
 
+    /// Frames of a file that wait for those before.
+    #[cfg(test)]
+    pub(super) fn waiting(&self, key: Key) -> usize {
+        match self.files.get(&key) {
+            Some(File::Open(file)) => file.ready.len(),
+            _ => 0,
+        }
+    }
+
     /// Records a failure. The first one counts.
     pub(super) fn fail(&mut self, error: Error) {
         if !self.failed {
