@@ -34,6 +34,12 @@ impl FileRecord {
     pub(crate) fn delta(&self) -> Option<&StoredFile> {
         self.stored.get(usize::from(self.content == Content::Full))
     }
+
+    /// What describes the delta.
+    pub(crate) fn meta(&self) -> Option<&StoredFile> {
+        self.stored
+            .get(1 + usize::from(self.content == Content::Full))
+    }
 }
 
 impl Manifest {

@@ -6,8 +6,7 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
-#[path = "../damages/reseal.rs"]
-mod reseal;
+pub mod reseal;
 
 use backup::set::{Compressed, Content, FileRecord, Manifest, SpaceRecord, StoredFile};
 use frame::{Algorithm, Compressor, Index, Settings};
@@ -60,10 +59,16 @@ pub fn compress_set(set: &Path, how: Compression) {
         }
     }
     manifest.format = manifest.format_needed();
-    std::fs::write(&path, serde_json::to_vec(&manifest).unwrap()).unwrap();
+    replace(&path, &serde_json::to_vec(&manifest).unwrap());
     reseal::reseal(set);
     let bytes = std::fs::read(&path).unwrap();
     Manifest::parse(&path, &bytes).unwrap();
+}
+
+/// Puts another file in place of one that may have other links.
+fn replace(path: &Path, bytes: &[u8]) {
+    let _ = std::fs::remove_file(path);
+    std::fs::write(path, bytes).unwrap();
 }
 
 fn compress_file(set: &Path, stored: &mut StoredFile, algorithm: Algorithm) {
@@ -74,7 +79,7 @@ fn compress_file(set: &Path, stored: &mut StoredFile, algorithm: Algorithm) {
         algorithm,
         length: original.len() as u64,
     });
-    std::fs::write(set.join(&stored.name), compress(&original, algorithm)).unwrap();
+    replace(&set.join(&stored.name), &compress(&original, algorithm));
     let mode = std::fs::metadata(&from).unwrap().permissions();
     std::fs::set_permissions(set.join(&stored.name), mode).unwrap();
     std::fs::remove_file(from).unwrap();
@@ -112,7 +117,7 @@ fn split(set: &Path, file: &mut FileRecord, space: SpaceRecord) {
         }
     }
     bytes.truncate(keep * size);
-    std::fs::write(&path, bytes).unwrap();
+    replace(&path, &bytes);
     let layout = DeltaLayout::new(size).unwrap();
     let mut delta = Vec::new();
     let clusters = taken.chunks(layout.slots_per_cluster() as usize);
