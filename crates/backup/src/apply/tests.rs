@@ -4,7 +4,9 @@
 use super::testing::compressing::{Compression, compress_set};
 use super::testing::{Space, World, ZIP_1K, contents, copy_tree, job};
 use super::*;
-use crate::command::{DecompressRequest, RestoreRequest, decompress, restore};
+use crate::command::{
+    ApplyRequest, DecompressRequest, RestoreRequest, decompress, decompress_file, restore,
+};
 use crate::set::layout::{IN_PROGRESS, MANIFEST};
 use frame::Algorithm;
 use std::path::PathBuf;
@@ -394,6 +396,75 @@ fn a_compressed_or_half_decompressed_directory_is_refused() {
     }
     assert_eq!(contents(&datadir), before);
     place.check(&copy, 1);
+}
+
+/// What the document's loop does: one file after the other, `zstd_decompress` and `rm`.
+fn decompress_by_hand(directory: &Path) {
+    for (name, content) in contents(directory) {
+        if let (Some(_), Some((plain, algorithm))) = (content, Algorithm::of_name(&name)) {
+            let from = directory.join(&name);
+            decompress_file(&from, &directory.join(plain), algorithm, &job()).unwrap();
+            std::fs::remove_file(from).unwrap();
+        }
+    }
+}
+
+#[test]
+fn sets_decompressed_by_hand_are_applied() {
+    let run = |datadir: &Path, incremental_dir: &Path| {
+        let request = ApplyRequest {
+            datadir: datadir.to_owned(),
+            incremental_dir: incremental_dir.to_owned(),
+        };
+        crate::command::apply(&request, &job())
+    };
+    for algorithm in Algorithm::ALL {
+        let how = Some(Compression::layered(algorithm));
+        let place = Place::compressed(&eventful(), &[how, how, how]);
+        let (datadir, increment) = (place.path("d"), place.path("i"));
+        copy_tree(&place.sets[0], &datadir);
+        copy_tree(&place.sets[1], &increment);
+        decompress_by_hand(&datadir);
+        decompress_by_hand(&increment);
+        assert!(datadir.join("s/b.ibd.delta").exists());
+        let (killed, changed, started) = (
+            place.path("killed"),
+            place.path("changed"),
+            place.path("started"),
+        );
+        for other in [&killed, &changed, &started] {
+            copy_tree(&datadir, other);
+        }
+        for _ in 0..2 {
+            assert!(run(&datadir, &datadir).unwrap().already_applied);
+            place.check(&datadir, 1);
+        }
+        run(&datadir, &increment).unwrap();
+        place.check(&datadir, 2);
+        run(&datadir, &place.sets[2]).unwrap();
+        place.check(&datadir, 3);
+
+        // Some pages are in their file already, and some files of the old set are gone.
+        std::fs::write(killed.join(IN_PROGRESS), "decompress\n").unwrap();
+        std::fs::copy(
+            place.path("restored1").join("s/b.ibd"),
+            killed.join("s/b.ibd"),
+        )
+        .unwrap();
+        std::fs::write(killed.join("s/a.ibd.decompress-unfinished"), "half").unwrap();
+        run(&killed, &killed).unwrap();
+        place.check(&killed, 1);
+
+        // A page that is not what it was, and a file that is not.
+        flip(&changed.join("s/b.ibd.delta"), 16384 + 99);
+        let before = contents(&changed);
+        let error = run(&changed, &changed).unwrap_err().to_string();
+        assert!(error.contains("s/b.ibd"), "{error}");
+        assert_eq!(contents(&changed)["s/b.ibd"], before["s/b.ibd"]);
+        std::fs::write(started.join("auto.cnf"), "x").unwrap();
+        let error = run(&started, &started).unwrap_err().to_string();
+        assert!(error.contains("a server has been started"), "{error}");
+    }
 }
 
 #[test]

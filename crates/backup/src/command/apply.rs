@@ -11,7 +11,8 @@ pub struct ApplyRequest {
     /// A copy of a full backup, to which earlier increments may have been applied, and on which no
     /// server has been started. It is changed.
     pub datadir: PathBuf,
-    /// The increment. It is only read.
+    /// The increment. It is only read, unless somebody has decompressed it file by file: then its
+    /// manifest has to be changed first.
     pub incremental_dir: PathBuf,
 }
 
@@ -52,6 +53,9 @@ pub struct ApplyReport {
 /// Applies an increment. Progress: FILE COPY is the check of everything, PAGE COPY the writing.
 pub fn apply(request: &ApplyRequest, job: &Job) -> Result<ApplyReport> {
     let begin = Instant::now();
+    for directory in [&request.datadir, &request.incremental_dir] {
+        super::decompress::adopt(directory, job)?;
+    }
     let applied = crate::apply::apply(&request.datadir, &request.incremental_dir, job)?;
     let counts = applied.plan.unwrap_or_default();
     let manifest = applied.manifest;

@@ -30,7 +30,7 @@ mod work;
 use self::find::{Found, Tree};
 use self::work::Work;
 use super::Problem;
-use crate::{Job, Result, Stage};
+use crate::{Error, Job, Result, Stage};
 use frame::Algorithm;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -120,6 +120,28 @@ fn run(request: &DecompressRequest, begin: Instant, job: &Job) -> Result<Decompr
         problems: work.into_problems(),
         seconds: begin.elapsed().as_secs_f64(),
     })
+}
+
+/// Makes a set of a directory in which somebody has decompressed one file after the other, as
+/// GreatSQL's manual does, or finishes that: pages beside files go into them, and the manifest is
+/// of what is there now. Of the bytes nothing is known but what the tool has checked, and what
+/// pages say of themselves. Does nothing for any other directory.
+pub(super) fn adopt(directory: &Path, job: &Job) -> Result<()> {
+    if !find::is_by_hand(directory) {
+        return Ok(());
+    }
+    tracing::info!(
+        directory = %directory.display(),
+        "has been decompressed file by file: its manifest is going to be of the plain files"
+    );
+    let request = DecompressRequest {
+        paths: vec![directory.to_owned()],
+        remove_original: true,
+    };
+    match decompress(&request, job)?.problems.first() {
+        None => Ok(()),
+        Some(problem) => Err(Error::damaged(Path::new(&problem.path), &problem.detail)),
+    }
 }
 
 fn sync_directories(files: &[Found]) -> Result<()> {

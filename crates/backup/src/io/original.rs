@@ -4,8 +4,10 @@ use super::CheckedFile;
 use crate::{Error, Result};
 use frame::{Decompressor, Index};
 use std::cell::RefCell;
+use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The bytes that were stored, of which none is used that is not the byte that was backed up.
@@ -15,6 +17,8 @@ pub(crate) enum Original {
     Plain(CheckedFile),
     /// They are in frames.
     Unpacked(Unpacked),
+    /// Somebody else has unpacked them: there is nothing to check them by.
+    Unchecked(File, PathBuf, u64),
 }
 
 impl Original {
@@ -23,6 +27,7 @@ impl Original {
         match self {
             Self::Plain(file) => file.size(),
             Self::Unpacked(file) => file.index.length(),
+            Self::Unchecked(_, _, size) => *size,
         }
     }
 
@@ -31,7 +36,16 @@ impl Original {
         match self {
             Self::Plain(file) => file.path(),
             Self::Unpacked(file) => file.stored.path(),
+            Self::Unchecked(_, path, _) => path,
         }
+    }
+
+    /// A file that somebody else has unpacked.
+    pub(crate) fn unchecked(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(|e| Error::io("open file", path, e))?;
+        let meta = file.metadata();
+        let size = meta.map_err(|e| Error::io("open file", path, e))?.len();
+        Ok(Self::Unchecked(file, path.to_owned(), size))
     }
 
     /// Reads `out.len()` bytes at `offset` of the original, which must lie within it.
@@ -39,6 +53,9 @@ impl Original {
         match self {
             Self::Plain(file) => file.read_at(offset, out),
             Self::Unpacked(file) => file.read_at(offset, out),
+            Self::Unchecked(file, path, _) => file
+                .read_exact_at(out, offset)
+                .map_err(|e| Error::io("read file", path, e)),
         }
     }
 }

@@ -4,8 +4,10 @@ use super::find::{Found, Tree};
 use super::sink::{Digests, Sink};
 use crate::donor::chain::open_full;
 use crate::io::{
-    BUFFER, CheckedFile, carry, create_new, drop_cache, fsync_file, of_frame, remove_file, rename,
+    BUFFER, CheckedFile, Original, carry, create_new, drop_cache, fsync_file, of_frame,
+    remove_file, rename,
 };
+use crate::set::{BackupSet, StoredFile};
 use crate::{Error, Job, Result};
 use frame::{Decompressor, Index, decompress_stream};
 use rustix::fs::FlockOperation;
@@ -31,6 +33,8 @@ enum How {
     Stream,
     /// Out of the file and the pages beside it; its length.
     Merge(u64),
+    /// It is there, made by somebody else: only its digest is wanted.
+    ByHand(u64),
 }
 
 /// Bytes of a part of a file that is merged.
@@ -69,21 +73,34 @@ pub(super) struct Open<'a> {
 impl<'a> Open<'a> {
     /// Opens both sides; `replace` says that a file of the original's name does not matter.
     pub(super) fn new(tree: &'a Tree, found: &'a Found, replace: bool) -> Result<Self> {
-        let path = &found.stored;
+        let path = if found.by_hand {
+            &found.original
+        } else {
+            &found.stored
+        };
         let stored = File::open(path).map_err(|e| Error::io("open file", path, e))?;
         lock(&stored, path)?;
         // Only a regular file has a length to go by.
         let regular = stored.metadata().is_ok_and(|meta| meta.is_file());
-        let index = if regular && found.layered.is_none() {
+        let index = if regular && found.layered.is_none() && !found.by_hand {
             let mut source = Source::of(tree, found, &stored)?;
             let read_at = |offset, bytes: &mut [u8]| source.read_at(offset, bytes).map_err(carry);
             Index::read(found.length, read_at).map_err(|e| of_frame(path, e))?
         } else {
             None
         };
-        let target = open_target(found, replace)?;
+        // The file that somebody made has not the pages beside it.
+        let target = if found.by_hand && found.layered.is_some() {
+            new_target(&found.original)?
+        } else {
+            open_target(found, replace)?
+        };
         let how = match (index, &found.layered) {
             (_, Some(record)) => How::Merge(record.length),
+            (_, None) if found.by_hand => {
+                let meta = stored.metadata();
+                How::ByHand(meta.map_err(|e| Error::io("open file", path, e))?.len())
+            }
             (Some(index), None) if !matches!(target, Target::Stream(_)) => How::Units(index),
             _ => How::Stream,
         };
@@ -91,7 +108,9 @@ impl<'a> Open<'a> {
             How::Units(index) => (index.frames().div_ceil(UNITS), index.length()),
             How::Stream => (1, 0),
             // One at least, which ends the file.
-            How::Merge(length) => ((length.div_ceil(MERGED) as usize).max(1), *length),
+            How::Merge(length) | How::ByHand(length) => {
+                ((length.div_ceil(MERGED) as usize).max(1), *length)
+            }
         };
         Ok(Self {
             found,
@@ -127,35 +146,48 @@ impl<'a> Open<'a> {
                 self.stream(source, job)
             }
             How::Merge(length) => {
-                let begin = number as u64 * MERGED;
-                self.merge(begin..(begin + MERGED).min(*length), buffers, job)
+                let range = part_of(number, *length);
+                let set = self.found.listed.as_ref();
+                let set = set.and_then(|(set, _)| self.tree.sets.get(*set));
+                let (Some(set), Some(record)) = (set, &self.found.layered) else {
+                    return Ok(0);
+                };
+                let mut merged = open_full(&set.set, record, &open_either)?;
+                let read = |at, out: &mut [u8]| merged.read(at, out);
+                self.copy(range.clone(), read, buffers, job)?;
+                let of = u128::from(record.length.max(1));
+                let part = |at| (u128::from(self.found.length) * u128::from(at) / of) as u64;
+                Ok(part(range.end) - part(range.start))
+            }
+            How::ByHand(length) => {
+                let mut original = Original::unchecked(&self.found.original)?;
+                let read = |at, out: &mut [u8]| original.read_at(at, out);
+                self.copy(part_of(number, *length), read, buffers, job)?;
+                Ok(0)
             }
         }
     }
 
-    /// Makes a part of a file that has pages beside it. Returns how much of the compressed file
-    /// that stands for.
-    fn merge(&self, range: Range<u64>, buffers: &mut Buffers, job: &Job) -> Result<u64> {
-        let set = self.found.listed.as_ref();
-        let set = set.and_then(|(set, _)| self.tree.sets.get(*set));
-        let (Some(set), Some(record)) = (set, &self.found.layered) else {
-            return Ok(0);
-        };
-        let mut merged = open_full(&set.set, record)?;
+    /// Makes a range of the original out of what `read` gives.
+    fn copy(
+        &self,
+        range: Range<u64>,
+        mut read: impl FnMut(u64, &mut [u8]) -> Result<()>,
+        buffers: &mut Buffers,
+        job: &Job,
+    ) -> Result<()> {
         let mut sink = Sink::new(self, range.start, job);
         let mut at = range.start;
         while at < range.end {
             let len = (range.end - at).min(BUFFER as u64);
             job.throttle(len)?;
             buffers.original.resize(len as usize, 0);
-            merged.read(at, &mut buffers.original)?;
+            read(at, &mut buffers.original)?;
             sink.push(&buffers.original)?;
             at += len;
         }
         sink.finish()?;
-        let of = u128::from(record.length.max(1));
-        let part = |at: u64| (u128::from(self.found.length) * u128::from(at) / of) as u64;
-        Ok(part(range.end) - part(range.start))
+        Ok(())
     }
 
     fn units(
@@ -278,6 +310,25 @@ impl<'a> Open<'a> {
     }
 }
 
+fn part_of(number: usize, length: u64) -> Range<u64> {
+    let begin = number as u64 * MERGED;
+    begin..(begin + MERGED).min(length)
+}
+
+/// Opens what a set stores, or what somebody has made of it.
+fn open_either(set: &BackupSet, stored: &StoredFile) -> Result<Original> {
+    let plain = stored.plain_name().map(|name| set.path().join(name));
+    match plain {
+        Some(plain)
+            if stored.compressed.is_some()
+                && set.path().join(&stored.name).symlink_metadata().is_err() =>
+        {
+            Original::unchecked(&plain)
+        }
+        _ => set.open_stored(stored),
+    }
+}
+
 /// Memory of one thread.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
@@ -360,15 +411,17 @@ fn open_target(found: &Found, replace: bool) -> Result<Target> {
             let length = meta.len();
             Ok(Target::Existing { file, length })
         }
-        _ => {
-            let mut name = original.as_os_str().to_owned();
-            name.push(UNFINISHED);
-            let path = PathBuf::from(name);
-            remove_file(&path)?;
-            let file = create_new(&path)?;
-            Ok(Target::New { file, path })
-        }
+        _ => new_target(original),
     }
+}
+
+fn new_target(original: &Path) -> Result<Target> {
+    let mut name = original.as_os_str().to_owned();
+    name.push(UNFINISHED);
+    let path = PathBuf::from(name);
+    remove_file(&path)?;
+    let file = create_new(&path)?;
+    Ok(Target::New { file, path })
 }
 
 fn lock(file: &File, path: &Path) -> Result<()> {

@@ -25,6 +25,8 @@ pub(super) struct Found {
     pub listed: Option<(usize, StoredFile)>,
     /// The file of the set that has pages beside this one: they become one file.
     pub layered: Option<FileRecord>,
+    /// Somebody else has decompressed it already, and removed it.
+    pub by_hand: bool,
 }
 
 impl Found {
@@ -38,6 +40,7 @@ impl Found {
             length: meta.len(),
             listed: None,
             layered: None,
+            by_hand: false,
         })
     }
 }
@@ -220,6 +223,7 @@ impl Tree {
             length: meta.len(),
             listed,
             layered,
+            by_hand: false,
         });
     }
 
@@ -255,23 +259,83 @@ impl Tree {
         Ok(number)
     }
 
-    /// Finds compressed files that sets list and that are not there.
+    /// Finds compressed files that sets list and that are not there. What they hold may be, if
+    /// somebody has decompressed the set file by file.
     fn lacking(&mut self) {
         let beside = self.beside.iter().map(|(_, path)| &**path);
         let files = self.files.iter().map(|file| &*file.stored);
         let there: BTreeSet<&Path> = files.chain(beside).collect();
         let mut lacking = Vec::new();
-        for set in self.sets.iter().filter(|_| self.remove) {
+        for (number, set) in self.sets.iter().enumerate().filter(|_| self.remove) {
             for stored in set.set.manifest().stored_files() {
                 let path = set.root().join(&stored.name);
                 if original_of(&path).is_some() && !there.contains(&*path) {
-                    lacking.push(path);
+                    lacking.push((number, path));
                 }
             }
         }
-        for path in lacking {
-            self.problem(&path, "is listed by the manifest of its set, and not there");
+        for (number, path) in lacking {
+            match self.by_hand(number, &path) {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.problem(&path, "is listed by the manifest of its set, and not there");
+                }
+                Err(detail) => self.problem(&path, &detail),
+            }
         }
+    }
+
+    /// Adds what somebody has made of a compressed file that is gone; whether there is such.
+    fn by_hand(&mut self, number: usize, path: &Path) -> std::result::Result<bool, String> {
+        let set = self.sets.get(number);
+        let listed = set.and_then(|set| Some((set, set.listed(path)?)));
+        let Some((set, (stored, layered))) = listed else {
+            return Ok(false);
+        };
+        let (Some(compressed), Some((original, algorithm))) =
+            (stored.compressed, original_of(path))
+        else {
+            return Ok(false);
+        };
+        let found = match original.symlink_metadata() {
+            Ok(meta) if meta.is_file() => meta.len(),
+            _ => return Ok(false),
+        };
+        let root = set.root();
+        let started = ["auto.cnf", "#innodb_temp", "ibtmp1"];
+        if started
+            .iter()
+            .any(|name| root.join(name).symlink_metadata().is_ok())
+        {
+            return Err("is gone, and a server has been started on the directory".into());
+        }
+        let is_base = layered.is_some_and(|record| record.base() == Some(stored));
+        // The pages beside a file may be in it already.
+        let merged = layered
+            .filter(|_| is_base)
+            .is_some_and(|record| record.length == found);
+        if found != compressed.length && !merged {
+            return Err(format!(
+                "is gone, and '{}' has {found} bytes, not the {} that it held",
+                original.display(),
+                compressed.length
+            ));
+        }
+        if layered.is_some() && !is_base {
+            self.beside.push((number, original));
+            return Ok(true);
+        }
+        let found = Found {
+            stored: path.to_owned(),
+            original,
+            algorithm,
+            length: 0,
+            listed: Some((number, stored.clone())),
+            layered: layered.cloned(),
+            by_hand: true,
+        };
+        self.files.push(found);
+        Ok(true)
     }
 
     /// Takes out files that would become the same file, and files that were named twice.
@@ -320,6 +384,30 @@ fn resolved(path: &Path) -> Result<PathBuf> {
             _ => "resolve path",
         };
         Error::io(action, path, e)
+    })
+}
+
+/// Whether somebody has decompressed a set file by file, or this has begun to be made good: it
+/// lists compressed files, and there are none.
+pub(super) fn is_by_hand(root: &Path) -> bool {
+    let Ok(set) = BackupSet::open_marked(root) else {
+        return super::describe::is_unfinished(root) && !has_compressed(root);
+    };
+    let mut stored = set.manifest().stored_files();
+    let listed = stored.any(|stored| stored.compressed.is_some());
+    (listed || is_half_decompressed(root)) && !has_compressed(root)
+}
+
+/// Whether there are compressed files below a directory.
+fn has_compressed(directory: &Path) -> bool {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).any(|path| {
+        let is_dir = path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
+        if is_dir {
+            has_compressed(&path)
+        } else {
+            original_of(&path).is_some()
+        }
     })
 }
 

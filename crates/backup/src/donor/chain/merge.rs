@@ -2,7 +2,7 @@
 
 use super::delta::DeltaReader;
 use crate::io::Original;
-use crate::set::{BackupSet, Content, FileRecord};
+use crate::set::{BackupSet, Content, FileRecord, StoredFile};
 use crate::{Error, FileDesc, Result};
 use innodb::ids::PageNo;
 use innodb::verify::verify_page_at;
@@ -22,10 +22,12 @@ pub(crate) struct MergedFile {
 }
 
 impl MergedFile {
-    /// `sources` are the oldest first; only the first may hold all bytes.
+    /// `sources` are the oldest first; only the first may hold all bytes. `open` opens what a set
+    /// stores.
     pub(super) fn open<'a>(
         sources: impl Iterator<Item = (&'a BackupSet, &'a FileRecord)>,
         desc: &FileDesc,
+        open: &dyn Fn(&BackupSet, &StoredFile) -> Result<Original>,
     ) -> Result<Self> {
         let mut merged = Self {
             base: None,
@@ -37,17 +39,22 @@ impl MergedFile {
         for (set, record) in sources {
             merged.cut(record.length);
             if let Some(base) = record.base() {
-                let base = set.open_stored(base)?;
+                let base = open(set, base)?;
                 merged.base_end = base.size().min(record.length);
                 merged.base = Some(base);
             }
-            merged.add_delta(set, record)?;
+            merged.add_delta(set, record, open)?;
         }
         Ok(merged)
     }
 
     /// Puts the pages that a set has on their own over what there is.
-    fn add_delta(&mut self, set: &BackupSet, record: &FileRecord) -> Result<()> {
+    fn add_delta(
+        &mut self,
+        set: &BackupSet,
+        record: &FileRecord,
+        open: &dyn Fn(&BackupSet, &StoredFile) -> Result<Original>,
+    ) -> Result<()> {
         let Some(stored) = record.delta() else {
             if record.content == Content::Full {
                 return Ok(());
@@ -55,7 +62,7 @@ impl MergedFile {
             let detail = format!("nothing is stored for '{}'", record.name);
             return Err(Error::damaged(set.path(), detail));
         };
-        let file = set.open_stored(stored)?;
+        let file = open(set, stored)?;
         let page_size = record.space.map_or(0, |space| space.page_size);
         if page_size as usize != self.desc.page_size() {
             let detail = format!("has pages of {page_size} bytes");

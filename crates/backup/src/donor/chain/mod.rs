@@ -11,9 +11,9 @@ pub(crate) use self::merge::MergedFile;
 use super::Donor;
 use crate::chain::Chain;
 use crate::files::{FileKind, SpaceInfo};
-use crate::io::BUFFER;
+use crate::io::{BUFFER, Original};
 use crate::recipient::{Delivery, PlannedFile, Recipient, Snapshot, StagePlan};
-use crate::set::{BackupSet, Content, FileRecord, PagesBy, SetKind, SpaceRecord};
+use crate::set::{BackupSet, Content, FileRecord, PagesBy, SetKind, SpaceRecord, StoredFile};
 use crate::{Error, FileDesc, FileId, Job, Result, Stage};
 use innodb::flags::SpaceFlags;
 use innodb::geometry::Geometry;
@@ -132,7 +132,7 @@ impl ChainDonor {
             .sources
             .iter()
             .map(|source| (self.set(*source), self.record(*source)));
-        let mut merged = MergedFile::open(sources, &item.desc)?;
+        let mut merged = MergedFile::open(sources, &item.desc, &BackupSet::open_stored)?;
         let end = task.offset + task.len;
         let mut at = task.offset;
         while at < end {
@@ -253,10 +253,14 @@ fn desc_of(set: &BackupSet, id: FileId, record: &FileRecord) -> Result<FileDesc>
     })
 }
 
-/// Opens a file of a full set, its pages over it.
-pub(crate) fn open_full(set: &BackupSet, record: &FileRecord) -> Result<MergedFile> {
+/// Opens a file of a full set, its pages over it; `open` opens what the set stores.
+pub(crate) fn open_full(
+    set: &BackupSet,
+    record: &FileRecord,
+    open: &dyn Fn(&BackupSet, &StoredFile) -> Result<Original>,
+) -> Result<MergedFile> {
     let desc = desc_of(set, FileId(0), record)?;
-    MergedFile::open(std::iter::once((set, record)), &desc)
+    MergedFile::open(std::iter::once((set, record)), &desc, open)
 }
 
 fn index_by_place(set: &BackupSet) -> HashMap<(u32, u32), usize> {
