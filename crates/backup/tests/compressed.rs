@@ -3,9 +3,10 @@
 
 mod common;
 
+use backup::recipient::Compression;
 use backup::set::{Content, Manifest};
 use common::{Place, check_restored};
-use frame::Algorithm;
+use frame::{Algorithm, Settings};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -66,7 +67,15 @@ fn the_tools_unpack_the_files_of_a_set() {
     settle(&server);
     for algorithm in Algorithm::ALL {
         let set = format!("full-{algorithm}");
-        place.compress(Some(algorithm));
+        // Units of one piece as they are read, and of several.
+        let chunk = match algorithm {
+            Algorithm::Zstd => Settings::DEFAULT_CHUNK_SIZE,
+            Algorithm::Lz4 => 4 << 20,
+        };
+        place.compression.set(Some(Compression {
+            settings: Settings::new(algorithm, 1, chunk).unwrap(),
+            threads: 2,
+        }));
         let report = place.full(&server, &set, true);
         let manifest = manifest(&place.path(&set));
         assert_eq!(manifest.format, 2);

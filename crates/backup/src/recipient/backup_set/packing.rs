@@ -107,6 +107,8 @@ impl BackupSetRecipient {
                 sources.push(self.open_source(packing, &file)?);
             }
         }
+        let bytes: u64 = sources.iter().map(|source| source.length).sum();
+        tracing::info!(bytes, "compressing redo and changed pages");
         let unit = packing.packer.settings().unit();
         // Units of one file after the other, so that few files are half done.
         let units = sources.iter().flat_map(|source| {
