@@ -157,7 +157,7 @@ impl Library {
                     Ok(set) => {
                         found.entry(set.manifest().id.clone()).or_insert(set);
                     }
-                    Err(error @ Error::Damaged { .. }) => {
+                    Err(error @ (Error::Damaged { .. } | Error::Refused { .. })) => {
                         damaged.insert(error.to_string());
                     }
                     Err(_) => {}
@@ -189,7 +189,7 @@ impl Library {
                 .collect();
             let recorded = child.manifest().parent_path.as_deref();
             let mut damaged = self.damaged.clone();
-            if let Some(Err(error @ Error::Damaged { .. })) =
+            if let Some(Err(error @ (Error::Damaged { .. } | Error::Refused { .. }))) =
                 recorded.map(|path| BackupSet::open(Path::new(path)))
             {
                 damaged.insert(error.to_string());

@@ -4,6 +4,10 @@
 //! between them knows workers, progress, throttling, cancellation and errors, once. Every job of
 //! the product is one pair of the two; see `docs/DESIGN.md`.
 
+// Helpers are shared with the tests outside, which know the crate by this name.
+#[cfg(test)]
+extern crate self as backup;
+
 mod apply;
 pub mod chain;
 pub mod command;

@@ -49,6 +49,8 @@ struct Item<'a> {
 enum Task<'a> {
     /// Read a stored file to the end; the `.meta` of a record is compared with it.
     Read(&'a StoredFile, Option<&'a FileRecord>),
+    /// Read a compressed file to the end, of which only the digest of its stored bytes is known.
+    Unpack(usize, &'a StoredFile),
     /// Work out the chunks of a range of a file.
     Merge(usize, Range<u64>),
 }
@@ -72,7 +74,7 @@ pub(super) fn check(
         });
     }
     let tasks = tasks(increment, &items)?;
-    let bytes = manifest.stored_files().map(|stored| stored.size).sum();
+    let bytes = manifest.stored_files().map(StoredFile::length).sum();
     job.progress.begin(Stage::FileCopy, job.parallel(), bytes);
     let next = AtomicUsize::new(0);
     job.in_parallel(|| {
@@ -102,7 +104,9 @@ fn tasks<'a>(increment: &'a BackupSet, items: &[Item<'a>]) -> Result<Vec<Task<'a
     }
     for (at, item) in items.iter().enumerate() {
         let main = main_file(increment.path(), item.record)?;
-        if item.record.content == Content::Full {
+        if item.record.content == Content::Full && main.compressed.is_some() {
+            tasks.push(Task::Unpack(at, main));
+        } else if item.record.content == Content::Full {
             tasks.push(Task::Read(main, None));
         } else {
             tasks.extend(ranges(item.record.length).map(|range| Task::Merge(at, range)));
@@ -134,6 +138,7 @@ impl<'a> Worker<'a> {
     fn run(&mut self, task: &Task<'a>) -> Result<()> {
         match task {
             Task::Read(stored, record) => self.read(stored, *record),
+            Task::Unpack(at, stored) => self.unpack(&self.items[*at], stored),
             Task::Merge(at, range) => {
                 let item = &self.items[*at];
                 let mut open = match self.open.take().filter(|open| open.item == *at) {
@@ -180,6 +185,27 @@ impl<'a> Worker<'a> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Works out the chunks of a file that is not made of pages.
+    fn unpack(&self, item: &Item<'_>, stored: &StoredFile) -> Result<()> {
+        let file = self.increment.open_stored(stored)?;
+        let single = file.size() <= CHUNK as u64;
+        read_all(file, |at, bytes| {
+            self.job.check()?;
+            self.job.throttle(bytes.len() as u64)?;
+            self.job
+                .progress
+                .advance(Stage::FileCopy, bytes.len() as u64);
+            let mut known = item.known();
+            if single {
+                known.digest = Some(digest_of(bytes));
+            } else {
+                let index = at / CHUNK as u64;
+                known.values.set(index, chunk_value(index, bytes));
+            }
+            Ok(())
+        })
     }
 
     /// Works out the chunks of one range.
@@ -250,7 +276,7 @@ impl Item<'_> {
 fn planned(increment: &BackupSet, item: Item<'_>) -> Result<Planned> {
     let record = item.record;
     let main = main_file(increment.path(), record)?;
-    if record.content == Content::Full {
+    if record.content == Content::Full && main.compressed.is_none() {
         return Ok(Planned {
             stored: StoredFile {
                 name: record.name.clone(),
@@ -261,7 +287,7 @@ fn planned(increment: &BackupSet, item: Item<'_>) -> Result<Planned> {
     }
     let path = increment.path().join(&main.name);
     let met = item.met.into_inner();
-    if met != u64::from(record.pages) {
+    if record.content != Content::Full && met != u64::from(record.pages) {
         let detail = format!(
             "has {} pages that are out of order or beyond the end of the file",
             u64::from(record.pages).abs_diff(met)

@@ -48,25 +48,15 @@ impl Lock {
     }
 }
 
-/// The two directories, resolved; fails when one is the other or lies in it.
-pub(super) fn apart(datadir: &Path, increment: &Path) -> Result<(PathBuf, PathBuf)> {
+/// The two directories, resolved, which may be the same; fails when one lies in the other.
+pub(super) fn resolve(datadir: &Path, increment: &Path) -> Result<(PathBuf, PathBuf)> {
     let resolve = |path: &Path| {
         path.canonicalize()
             .map_err(|e| Error::io("open directory", path, e))
     };
     let (datadir, increment) = (resolve(datadir)?, resolve(increment)?);
-    if datadir == increment {
-        return Err(Error::refused(
-            1105,
-            format!(
-                "'{}' is given both as data directory and as increment",
-                datadir.display()
-            ),
-            "Only a full that was backed up compressed is applied to itself, after it has been \
-             decompressed; others are complete as they are. Give the directory of an increment.",
-        ));
-    }
-    if datadir.starts_with(&increment) || increment.starts_with(&datadir) {
+    if datadir != increment && (datadir.starts_with(&increment) || increment.starts_with(&datadir))
+    {
         return Err(Error::refused(
             1105,
             format!(
@@ -101,7 +91,7 @@ fn check_suffix(directory: &Path, name: &str) -> Result<()> {
     Err(Error::refused(
         1105,
         format!("'{}' is compressed: it holds '{name}'", directory.display()),
-        "Decompress it first, with 'innoclone decompress'.",
+        "Decompress the copy first, with 'innoclone decompress --remove-original'.",
     ))
 }
 

@@ -7,7 +7,7 @@ use super::disk::Disk;
 use super::plan::Plan;
 use crate::io::read_bounded;
 use crate::set::layout::{IN_PROGRESS, MANIFEST_DIGEST};
-use crate::set::{BackupSet, SetId};
+use crate::set::{BackupSet, SetId, is_half_decompressed};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -75,6 +75,10 @@ impl Journal {
             Ok(meta) if meta.len() == 0 => return Ok(None),
             Ok(_) => {}
         }
+        // Told by whoever opens it as a set.
+        if is_half_decompressed(datadir) {
+            return Ok(None);
+        }
         let bytes = read_bounded(&path, LIMIT)?;
         let journal: Self = serde_json::from_slice(&bytes)
             .map_err(|e| Error::damaged(&path, format!("is not the journal of an apply: {e}")))?;
@@ -106,6 +110,11 @@ impl Journal {
         if same {
             return Ok(());
         }
+        Err(self.in_the_way(datadir))
+    }
+
+    /// The refusal of anything but to finish this apply.
+    pub(super) fn in_the_way(&self, datadir: &Path) -> Error {
         let message = format!(
             "'{}' is half way through the apply of set {} from '{}'",
             datadir.display(),
@@ -113,7 +122,7 @@ impl Journal {
             self.increment_path
         );
         let hint = "Apply that increment again, it goes on where it was; or copy the full again.";
-        Err(Error::refused(1105, message, hint))
+        Error::refused(1105, message, hint)
     }
 }
 

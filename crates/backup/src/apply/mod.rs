@@ -64,7 +64,7 @@ pub(crate) struct Counts {
 
 /// Applies the increment in `increment` to the data directory `datadir`.
 pub(crate) fn apply(datadir: &Path, increment: &Path, job: &Job) -> Result<Applied> {
-    let (datadir, increment) = inspect::apart(datadir, increment)?;
+    let (datadir, increment) = inspect::resolve(datadir, increment)?;
     let disk = Disk::new(&datadir)?;
     run(&disk, &increment, job).map_err(|error| {
         job.progress.fail();
@@ -75,9 +75,10 @@ pub(crate) fn apply(datadir: &Path, increment: &Path, job: &Job) -> Result<Appli
 fn run(disk: &Disk, increment: &Path, job: &Job) -> Result<Applied> {
     let datadir = disk.root();
     let _lock = Lock::take(datadir)?;
-    inspect::check_decompressed(increment)?;
+    if increment == datadir {
+        return to_itself(datadir, job);
+    }
     let increment = BackupSet::open(increment)?;
-    inspect::check_stored_plain(&increment)?;
     if increment.manifest().kind != SetKind::Increment {
         return Err(Error::refused(
             1105,
@@ -130,11 +131,37 @@ fn run(disk: &Disk, increment: &Path, job: &Job) -> Result<Applied> {
     })
 }
 
+/// A full set applied to itself, as the procedure for compressed ones demands after they have been
+/// decompressed. [Decompressing](crate::command::decompress) has put the pages in their places, so
+/// that all there is to do is to see that they are.
+fn to_itself(datadir: &Path, job: &Job) -> Result<Applied> {
+    if let Some(journal) = Journal::read(datadir)? {
+        return Err(journal.in_the_way(datadir));
+    }
+    let set = BackupSet::open(datadir)?;
+    if set.manifest().kind != SetKind::Full {
+        return Err(Error::refused(
+            1105,
+            format!("'{}' is an increment", datadir.display()),
+            "Only a full backup can be applied to itself. Name the data directory that the \
+             increment is to be applied to.",
+        ));
+    }
+    inspect::check_decompressed(datadir)?;
+    inspect::check_stored_plain(&set)?;
+    inspect::check_untouched(&set, set.manifest(), job)?;
+    Ok(Applied {
+        plan: None,
+        resumed: false,
+        manifest: set.manifest().clone(),
+    })
+}
+
 /// All checks, then the journal: the first thing that is written. `None` when the increment has
 /// been applied already.
 fn begin(disk: &Disk, increment: &BackupSet, job: &Job) -> Result<Option<Journal>> {
-    inspect::check_decompressed(disk.root())?;
     let base = BackupSet::open(disk.root())?;
+    inspect::check_decompressed(disk.root())?;
     inspect::check_stored_plain(&base)?;
     inspect::check_untouched(&base, increment.manifest(), job)?;
     if base.manifest().id == increment.manifest().id {

@@ -80,6 +80,7 @@ fn manifest_of(increment: &Manifest, planned: &[Planned], own_files: Vec<StoredF
     manifest.lsn.start = Lsn::ZERO;
     manifest.pages_by = PagesBy::All;
     manifest.own_files = own_files;
+    manifest.format = manifest.format_needed();
     manifest
 }
 

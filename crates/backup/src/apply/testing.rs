@@ -20,6 +20,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, atomic::AtomicBool};
 
+#[path = "../../tests/compressing/mod.rs"]
+pub(super) mod compressing;
+
 /// Dynamic tablespace with pages of 16 KiB.
 pub(super) const PLAIN: u32 = 0x4021;
 /// The same with `KEY_BLOCK_SIZE=1`.

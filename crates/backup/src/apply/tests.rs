@@ -1,10 +1,12 @@
 //! Applying to small sets of true pages: the same result as a restore, from every point at which
 //! an apply can die, and nothing changed where it is refused.
 
+use super::testing::compressing::{Compression, compress_set};
 use super::testing::{Space, World, ZIP_1K, contents, copy_tree, job};
 use super::*;
-use crate::command::{RestoreRequest, restore};
+use crate::command::{DecompressRequest, RestoreRequest, decompress, restore};
 use crate::set::layout::{IN_PROGRESS, MANIFEST};
+use frame::Algorithm;
 use std::path::PathBuf;
 
 /// Does something to a data directory or to an increment.
@@ -34,14 +36,30 @@ impl Place {
         Self { dir, sets }
     }
 
+    /// The same with sets compressed, as many as are named.
+    fn compressed(worlds: &[World], how: &[Option<Compression>]) -> Self {
+        let place = Self::new(worlds);
+        for (set, how) in place.sets.iter().zip(how) {
+            if let Some(how) = how {
+                compress_set(set, *how);
+            }
+        }
+        place
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    /// A copy of the full set.
+    /// A copy of the full set, decompressed.
     fn copy(&self, name: &str) -> PathBuf {
         let to = self.path(name);
         copy_tree(&self.sets[0], &to);
+        let request = DecompressRequest {
+            paths: vec![to.clone()],
+            remove_original: true,
+        };
+        assert_eq!(decompress(&request, &job()).unwrap().problems, []);
         to
     }
 
@@ -139,10 +157,39 @@ fn apply_to(datadir: &Path, increment: &Path) -> Result<Applied> {
     apply(datadir, increment, &job())
 }
 
+/// The ways to compress a full set and two increments that are tried.
+fn compressions() -> [[Option<Compression>; 3]; 3] {
+    let [zstd, lz4] = [Algorithm::Zstd, Algorithm::Lz4];
+    [
+        [None, None, None],
+        [
+            Some(Compression::layered(zstd)),
+            Some(Compression::plain(lz4)),
+            Some(Compression::plain(zstd)),
+        ],
+        [
+            Some(Compression::layered(lz4)),
+            None,
+            Some(Compression::plain(lz4)),
+        ],
+    ]
+}
+
 #[test]
 fn a_chain_applied_is_a_chain_restored() {
-    let place = Place::new(&eventful());
+    for how in compressions() {
+        check_chain(&Place::compressed(&eventful(), &how));
+    }
+}
+
+fn check_chain(place: &Place) {
     let datadir = place.copy("d");
+    // As the procedure for compressed sets demands.
+    for _ in 0..2 {
+        let itself = apply_to(&datadir, &datadir).unwrap();
+        assert!(itself.plan.is_none());
+        place.check(&datadir, 1);
+    }
     let first = apply_to(&datadir, &place.sets[1]).unwrap();
     place.check(&datadir, 2);
     let counts = first.plan.unwrap();
@@ -164,7 +211,17 @@ fn a_chain_applied_is_a_chain_restored() {
 
 #[test]
 fn an_apply_that_dies_anywhere_is_finished_by_the_next() {
-    let place = Place::new(&eventful());
+    check_dying(&Place::new(&eventful()), 1);
+}
+
+#[test]
+fn an_apply_of_a_compressed_increment_that_dies_is_finished_by_the_next() {
+    // What is done to the disk is the same: not every point again.
+    let place = Place::compressed(&eventful(), &compressions()[1]);
+    check_dying(&place, 5);
+}
+
+fn check_dying(place: &Place, step: usize) {
     let [_, first, second] = place.sets.as_slice() else {
         unreachable!()
     };
@@ -178,7 +235,7 @@ fn an_apply_that_dies_anywhere_is_finished_by_the_next() {
     let (done, operations) = run_until(&counted, first, u64::MAX);
     done.unwrap();
     assert!(operations > 100, "{operations}");
-    for stop in 0..operations {
+    for stop in (0..operations).step_by(step) {
         let datadir = place.path("d");
         copy_tree(&base, &datadir);
         run_until(&datadir, first, stop).0.unwrap_err();
@@ -186,6 +243,8 @@ fn an_apply_that_dies_anywhere_is_finished_by_the_next() {
         if marked {
             let other = apply_to(&datadir, second).unwrap_err();
             assert!(other.to_string().contains("half way"), "{other}");
+            let itself = apply_to(&datadir, &datadir).unwrap_err();
+            assert!(itself.to_string().contains("half way"), "{itself}");
             assert!(BackupSet::open(&datadir).is_err(), "not usable meanwhile");
         }
         // The second run dies, too, somewhere else.
@@ -232,9 +291,6 @@ fn what_is_refused_is_not_touched() {
         ("which is not of the full backup", |d, _| {
             std::fs::rename(d.join("s"), d.join("away")).unwrap();
             std::os::unix::fs::symlink("away", d.join("s")).unwrap();
-        }),
-        ("is compressed", |_, i| {
-            std::fs::write(i.join("s/a.ibd.delta.zstd"), "x").unwrap();
         }),
         ("is compressed", |d, _| {
             std::fs::write(d.join("ibdata1.zstd"), "x").unwrap();
@@ -290,16 +346,12 @@ fn the_wrong_directories_are_refused() {
     };
     refused(&datadir, &place.sets[2], "broken chain");
     refused(&datadir, &place.sets[0], "is a full backup");
-    refused(
-        &datadir,
-        &datadir,
-        "both as data directory and as increment",
-    );
     let (copy, link) = (place.path("copy"), place.path("link"));
     copy_tree(&place.sets[1], &copy);
     refused(&copy, &place.sets[1], "is an increment");
+    refused(&copy, &copy, "is an increment");
     std::os::unix::fs::symlink(&datadir, &link).unwrap();
-    refused(&datadir, &link, "both as data directory and as increment");
+    assert!(apply_to(&datadir, &link).unwrap().plan.is_none());
     let inside = datadir.join("increment");
     copy_tree(&place.sets[1], &inside);
     refused(&datadir, &inside, "lie one in the other");
@@ -312,6 +364,36 @@ fn the_wrong_directories_are_refused() {
     apply_to(&datadir, &place.sets[2]).unwrap();
     refused(&datadir, &place.sets[1], "broken chain");
     place.check(&datadir, 3);
+}
+
+#[test]
+fn a_compressed_or_half_decompressed_directory_is_refused() {
+    let how = Some(Compression::layered(Algorithm::Zstd));
+    let place = Place::compressed(&eventful(), &[how, how, how]);
+    let datadir = place.path("d");
+    copy_tree(&place.sets[0], &datadir);
+    let before = contents(&datadir);
+    for increment in [&datadir, &place.sets[1]] {
+        let error = apply_to(&datadir, increment).unwrap_err();
+        assert!(error.to_string().contains("is compressed"), "{error}");
+        assert!(error.hint().unwrap().contains("--remove-original"));
+    }
+    // As a decompression leaves it that was killed.
+    std::fs::write(datadir.join(IN_PROGRESS), "decompress\n").unwrap();
+    let increment = place.path("i");
+    copy_tree(&place.sets[1], &increment);
+    std::fs::write(increment.join(IN_PROGRESS), "decompress\n").unwrap();
+    let copy = place.copy("copy");
+    for (datadir, other) in [
+        (&datadir, &datadir),
+        (&datadir, &place.sets[1]),
+        (&copy, &increment),
+    ] {
+        let error = apply_to(datadir, other).unwrap_err();
+        assert!(error.to_string().contains("half decompressed"), "{error}");
+    }
+    assert_eq!(contents(&datadir), before);
+    place.check(&copy, 1);
 }
 
 #[test]
@@ -420,7 +502,14 @@ fn any_history_applied_is_the_history_restored() {
                 &mut next_id,
             ));
         }
-        let place = Place::new(&worlds);
+        let mut how = || match dice.roll(4) {
+            0 => None,
+            1 => Some(Compression::layered(Algorithm::Zstd)),
+            2 => Some(Compression::layered(Algorithm::Lz4)),
+            _ => Some(Compression::plain(Algorithm::Lz4)),
+        };
+        let how: Vec<_> = worlds.iter().map(|_| how()).collect();
+        let place = Place::compressed(&worlds, &how);
         let datadir = place.copy("d");
         for count in 2..=worlds.len() {
             apply_to(&datadir, &place.sets[count - 1]).unwrap();

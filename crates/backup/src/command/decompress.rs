@@ -14,7 +14,12 @@
 //! is beside them is nothing of it. When they are to be removed, the whole set is decompressed
 //! first, each file against its digest in the manifest; then the set gets a [manifest](describe)
 //! of what it is now, the same set with its files stored plain; then the compressed files go. Any
-//! problem within a set, and all of it stays what it was.
+//! problem within a set, and all of it stays what it was. As long as this lasts the set is marked,
+//! so that nothing takes it for whole: not mysqld, and no other command.
+//!
+//! A file of a full set that has pages beside it (`x.zstd`, `x.delta.zstd`, `x.meta`) becomes one
+//! file, its pages in their places. So there is no moment at which the directory looks like a data
+//! directory and has old pages in it, as there is when they are put in place by a later step.
 
 mod describe;
 mod file;
@@ -75,6 +80,9 @@ pub fn decompress(request: &DecompressRequest, job: &Job) -> Result<DecompressRe
 
 fn run(request: &DecompressRequest, begin: Instant, job: &Job) -> Result<DecompressReport> {
     let tree = Tree::find(&request.paths, request.remove_original)?;
+    for set in tree.sets.iter().filter(|_| request.remove_original) {
+        describe::mark(set)?;
+    }
     let work = Work::new(&tree, request.remove_original, false);
     job.progress
         .begin(Stage::FileCopy, job.parallel(), tree.stored_bytes());
@@ -96,7 +104,10 @@ fn run(request: &DecompressRequest, begin: Instant, job: &Job) -> Result<Decompr
         if describe::rewrite(set, &work)? {
             sets_rewritten.push(set.root().to_owned());
         }
-        removed += describe::remove_compressed(set, &tree.files)?;
+        removed += describe::remove_compressed(set, &tree)?;
+    }
+    for set in &tree.sets {
+        describe::unmark(set)?;
     }
     job.progress.end(Stage::FileSync);
     Ok(DecompressReport {

@@ -16,8 +16,8 @@ mod set;
 
 use self::findings::Findings;
 use crate::chain::Chain;
-use crate::set::SetId;
 use crate::set::layout::{CHUNK_VALUES, IN_PROGRESS, MANIFEST, MANIFEST_DIGEST};
+use crate::set::{SetId, is_half_decompressed};
 use crate::{Error, Job, Result};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -124,7 +124,12 @@ fn verify_directory(path: PathBuf, request: &VerifyRequest, job: &Job) -> Result
         return Err(Error::io("open directory", &path, error));
     }
     let findings = Findings::new(&path);
-    if path.join(IN_PROGRESS).exists() {
+    let half = is_half_decompressed(&path);
+    if half {
+        let detail = "marks a directory that is half decompressed: run 'innoclone decompress \
+                      --remove-original' on it again";
+        findings.add(IN_PROGRESS, detail);
+    } else if path.join(IN_PROGRESS).exists() {
         let detail = "marks a directory that was never completed, or still is under construction";
         findings.add(IN_PROGRESS, detail);
     }
@@ -134,6 +139,8 @@ fn verify_directory(path: PathBuf, request: &VerifyRequest, job: &Job) -> Result
         VerifiedKind::DataDirectory
     };
     let result = match kind {
+        // Nothing else can be said of it.
+        _ if half => Ok(set::Identity::default()),
         VerifiedKind::Set => set::verify(&path, request, &findings, job),
         VerifiedKind::DataDirectory => directory::verify(&path, request.quick, &findings, job)
             .map(|()| set::Identity::default()),

@@ -170,6 +170,10 @@ fn full_fault(file: &FileRecord) -> Option<String> {
         return Some(format!("it is stored as {:?}", base.name));
     }
     let layered = file.stored.len() > 1;
+    // A server would take it for the whole file.
+    if layered && base.compressed.is_none() {
+        return Some("pages beside a file that is not compressed".into());
+    }
     if !layered && file.pages != 0 {
         return Some(format!("{} pages beside it, and no delta", file.pages));
     }
@@ -177,7 +181,7 @@ fn full_fault(file: &FileRecord) -> Option<String> {
     // What was copied first may be older than the file's last growth: the rest is in the delta, or
     // was never written.
     if let Some(space) = &file.space
-        && (layered || base.compressed.is_some())
+        && base.compressed.is_some()
     {
         return (length > file.length || !length.is_multiple_of(u64::from(space.page_size))).then(
             || {

@@ -6,6 +6,8 @@ pub const CLONE_DIR: &str = "#clone";
 pub const REDO_DIR: &str = "#innodb_redo";
 /// Marks a directory under construction; mysqld refuses to start on it.
 pub const IN_PROGRESS: &str = "#clone/#status_in_progress";
+/// What is in [`IN_PROGRESS`] while a set is decompressed in place.
+pub(crate) const DECOMPRESSING: &[u8] = b"decompress\n";
 /// Feeds `performance_schema.clone_status`.
 ///
 /// Stock CLONE writes two more files for the first start of mysqld, which ours have not:

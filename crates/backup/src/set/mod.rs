@@ -15,4 +15,4 @@ pub use manifest::{
     ProcessIdentity, ServerRecord, SetId, SetKind, SourceIdentity, SpaceRecord, StoredFile,
 };
 pub use open::BackupSet;
-pub(crate) use open::digest_line;
+pub(crate) use open::{digest_line, is_half_decompressed};

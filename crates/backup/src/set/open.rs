@@ -1,6 +1,6 @@
 //! Opening a sealed set: nothing of it is believed that its digests do not confirm.
 
-use super::layout::{CHUNK_VALUES, IN_PROGRESS, MANIFEST, MANIFEST_DIGEST};
+use super::layout::{CHUNK_VALUES, DECOMPRESSING, IN_PROGRESS, MANIFEST, MANIFEST_DIGEST};
 use super::{Manifest, StoredFile};
 use crate::io::{
     CHUNK, CheckedFile, ChunkDigests, Digest, Original, Unpacked, digest_of, read_bounded,
@@ -36,6 +36,27 @@ const RECENT: usize = 16;
 impl BackupSet {
     /// Opens the set in directory `path`.
     pub fn open(path: &Path) -> Result<Self> {
+        if is_half_decompressed(path) {
+            return Err(Error::refused(
+                1105,
+                format!("'{}' is half decompressed", path.display()),
+                "Run 'innoclone decompress --remove-original' on it again; it goes on where it \
+                 was.",
+            ));
+        }
+        if path.join(IN_PROGRESS).exists() {
+            return Err(Error::NotASet {
+                path: path.to_owned(),
+                reason: format!(
+                    "it carries {IN_PROGRESS}: the backup was killed or is still running"
+                ),
+            });
+        }
+        Self::open_marked(path)
+    }
+
+    /// Opens the set in directory `path`, whatever marks it: for who has marked it.
+    pub(crate) fn open_marked(path: &Path) -> Result<Self> {
         let not_a_set = |reason: String| Error::NotASet {
             path: path.to_owned(),
             reason,
@@ -46,11 +67,6 @@ impl BackupSet {
         })?;
         if !meta.is_dir() {
             return Err(not_a_set("not a directory".into()));
-        }
-        if path.join(IN_PROGRESS).exists() {
-            return Err(not_a_set(format!(
-                "it carries {IN_PROGRESS}: the backup was killed or is still running"
-            )));
         }
         let file = path.join(MANIFEST);
         if !file.exists() {
@@ -218,6 +234,13 @@ impl BackupSet {
                 Error::damaged(&self.path.join(MANIFEST), detail)
             })
     }
+}
+
+/// Whether a decompression of the set in directory `path` has not come to its end.
+pub(crate) fn is_half_decompressed(path: &Path) -> bool {
+    let limit = DECOMPRESSING.len() as u64;
+    let marker = read_bounded(&path.join(IN_PROGRESS), limit);
+    marker.is_ok_and(|marker| marker == DECOMPRESSING)
 }
 
 /// Chunk values kept for a file of `size` bytes: none when its digest says it all.

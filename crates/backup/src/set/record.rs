@@ -43,12 +43,13 @@ impl FileRecord {
 }
 
 impl Manifest {
-    /// The version of the format that describes this set: 2 when anything is compressed, or when a
-    /// full set has pages beside its files; else 1, which older programs know.
+    /// The version of the format that describes this set: 2 when anything is compressed, else 1,
+    /// which older programs know.
     pub fn format_needed(&self) -> u32 {
-        let layered = |file: &FileRecord| file.content == Content::Full && file.delta().is_some();
-        let compressed = |stored: &StoredFile| stored.compressed.is_some();
-        if self.files.iter().any(layered) || self.stored_files().any(compressed) {
+        if self
+            .stored_files()
+            .any(|stored| stored.compressed.is_some())
+        {
             2
         } else {
             1

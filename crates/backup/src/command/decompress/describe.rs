@@ -8,10 +8,12 @@
 //! made ready in a directory of their own; once that has its final name, which is one step, they
 //! are the set's, and moving them to their places is finished by whoever comes next.
 
-use super::find::{Found, LockedSet};
+use super::find::{LockedSet, Tree};
 use super::work::Work;
 use crate::io::{fsync_dir, fsync_file, remove_file, rename, write_new};
-use crate::set::layout::{CHUNK_VALUES, CLONE_DIR, MANIFEST, MANIFEST_DIGEST};
+use crate::set::layout::{
+    CHUNK_VALUES, CLONE_DIR, DECOMPRESSING, IN_PROGRESS, MANIFEST, MANIFEST_DIGEST,
+};
 use crate::set::{BackupSet, StoredFile};
 use crate::{Error, Result};
 use frame::Algorithm;
@@ -24,6 +26,9 @@ use std::path::Path;
 const MAKING: &str = "#clone/#decompress_making";
 /// Where they are ready.
 const READY: &str = "#clone/#decompress_ready";
+
+/// Where the mark is made.
+const MARKING: &str = "#clone/#decompress_mark";
 
 /// The manifest and its companions; the manifest last, for it makes the others count.
 const DESCRIPTION: [&str; 3] = [CHUNK_VALUES, MANIFEST_DIGEST, MANIFEST];
@@ -65,6 +70,14 @@ pub(super) fn rewrite(set: &LockedSet, work: &Work<'_>) -> Result<bool> {
     let mut manifest = set.manifest().clone();
     let mut values = Vec::new();
     let mut changed = false;
+    for file in &mut manifest.files {
+        let base = file.base().map(|base| root.join(&base.name));
+        if file.stored.len() > 1 && base.is_some_and(|base| work.plain(&base, |_| {})) {
+            // Its pages are in the file now.
+            file.stored.truncate(1);
+            file.pages = 0;
+        }
+    }
     let stored = manifest.files.iter_mut().flat_map(|file| &mut file.stored);
     for stored in stored.chain(&mut manifest.own_files) {
         let path = root.join(&stored.name);
@@ -114,14 +127,39 @@ pub(super) fn rewrite(set: &LockedSet, work: &Work<'_>) -> Result<bool> {
     Ok(true)
 }
 
-/// Removes the compressed files that the set listed. Returns how many.
-pub(super) fn remove_compressed(set: &LockedSet, files: &[Found]) -> Result<u64> {
+/// Marks the set as half decompressed: neither mysqld nor any command of ours takes it.
+pub(super) fn mark(set: &LockedSet) -> Result<()> {
+    let root = set.root();
+    // An empty mark would be that of an unfinished backup.
+    let path = root.join(MARKING);
+    remove_file(&path)?;
+    write_new(&path, DECOMPRESSING)?;
+    let file = File::open(&path).map_err(|e| Error::io("open file", &path, e))?;
+    keep_owner(&root.join(MANIFEST), &file, &path)?;
+    fsync_file(&file, &path)?;
+    rename(&path, &root.join(IN_PROGRESS))?;
+    fsync_dir(&root.join(CLONE_DIR))
+}
+
+/// Removes the mark, if there is one: the set is what its manifest says.
+pub(super) fn unmark(set: &LockedSet) -> Result<()> {
+    remove_file(&set.root().join(IN_PROGRESS))?;
+    fsync_dir(&set.root().join(CLONE_DIR))
+}
+
+/// Removes the compressed files that the set listed, and what stood beside them. Returns how many.
+pub(super) fn remove_compressed(set: &LockedSet, tree: &Tree) -> Result<u64> {
     let mut directories = BTreeSet::new();
     let mut removed = 0;
-    let listed = files.iter().filter(|found| found.listed.is_some());
-    for found in listed.filter(|found| found.stored.starts_with(set.root())) {
-        remove_file(&found.stored)?;
-        directories.insert(super::parent(&found.stored));
+    let listed = tree.files.iter().filter(|found| found.listed.is_some());
+    let listed = listed.map(|found| found.stored.as_path());
+    let beside = tree.beside.iter().map(|(_, path)| path.as_path());
+    for path in listed
+        .chain(beside)
+        .filter(|path| path.starts_with(set.root()))
+    {
+        remove_file(path)?;
+        directories.insert(super::parent(path));
         removed += 1;
     }
     directories.into_iter().try_for_each(fsync_dir)?;

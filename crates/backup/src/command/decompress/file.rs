@@ -2,14 +2,16 @@
 
 use super::find::{Found, Tree};
 use super::sink::{Digests, Sink};
+use crate::donor::chain::open_full;
 use crate::io::{
-    CheckedFile, carry, create_new, drop_cache, fsync_file, of_frame, remove_file, rename,
+    BUFFER, CheckedFile, carry, create_new, drop_cache, fsync_file, of_frame, remove_file, rename,
 };
 use crate::{Error, Job, Result};
 use frame::{Decompressor, Index, decompress_stream};
 use rustix::fs::FlockOperation;
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -19,6 +21,20 @@ const UNITS: usize = 8;
 
 /// What the name of a file ends with while it is not whole.
 const UNFINISHED: &str = ".decompress-unfinished";
+
+/// How the original is made.
+#[derive(Debug)]
+enum How {
+    /// Frame by frame, wherever they are.
+    Units(Index),
+    /// From front to end.
+    Stream,
+    /// Out of the file and the pages beside it; its length.
+    Merge(u64),
+}
+
+/// Bytes of a part of a file that is merged.
+const MERGED: u64 = 8 * BUFFER as u64;
 
 /// Where the original goes.
 #[derive(Debug)]
@@ -41,7 +57,7 @@ pub(super) struct Open<'a> {
     tree: &'a Tree,
     /// The compressed file, locked.
     stored: File,
-    index: Option<Index>,
+    how: How,
     /// Bytes of the original.
     length: AtomicU64,
     /// Parts not yet done.
@@ -58,7 +74,7 @@ impl<'a> Open<'a> {
         lock(&stored, path)?;
         // Only a regular file has a length to go by.
         let regular = stored.metadata().is_ok_and(|meta| meta.is_file());
-        let index = if regular {
+        let index = if regular && found.layered.is_none() {
             let mut source = Source::of(tree, found, &stored)?;
             let read_at = |offset, bytes: &mut [u8]| source.read_at(offset, bytes).map_err(carry);
             Index::read(found.length, read_at).map_err(|e| of_frame(path, e))?
@@ -66,18 +82,25 @@ impl<'a> Open<'a> {
             None
         };
         let target = open_target(found, replace)?;
-        let index = index.filter(|_| !matches!(target, Target::Stream(_)));
-        let parts = index
-            .as_ref()
-            .map_or(1, |index| index.frames().div_ceil(UNITS));
+        let how = match (index, &found.layered) {
+            (_, Some(record)) => How::Merge(record.length),
+            (Some(index), None) if !matches!(target, Target::Stream(_)) => How::Units(index),
+            _ => How::Stream,
+        };
+        let (parts, length) = match &how {
+            How::Units(index) => (index.frames().div_ceil(UNITS), index.length()),
+            How::Stream => (1, 0),
+            // One at least, which ends the file.
+            How::Merge(length) => ((length.div_ceil(MERGED) as usize).max(1), *length),
+        };
         Ok(Self {
             found,
             target,
             digests: found.listed.as_ref().map(|_| Digests::default()),
             tree,
             stored,
-            length: AtomicU64::new(index.as_ref().map_or(0, Index::length)),
-            index,
+            length: AtomicU64::new(length),
+            how,
             left: AtomicUsize::new(parts),
             bad: AtomicBool::new(false),
             finished: AtomicBool::new(false),
@@ -94,11 +117,45 @@ impl<'a> Open<'a> {
         if self.is_bad() {
             return Ok(0);
         }
-        let mut source = Source::of(self.tree, self.found, &self.stored)?;
-        match &self.index {
-            Some(index) => self.units(number * UNITS, index, &mut source, buffers, job),
-            None => self.stream(source, job),
+        match &self.how {
+            How::Units(index) => {
+                let mut source = Source::of(self.tree, self.found, &self.stored)?;
+                self.units(number * UNITS, index, &mut source, buffers, job)
+            }
+            How::Stream => {
+                let source = Source::of(self.tree, self.found, &self.stored)?;
+                self.stream(source, job)
+            }
+            How::Merge(length) => {
+                let begin = number as u64 * MERGED;
+                self.merge(begin..(begin + MERGED).min(*length), buffers, job)
+            }
         }
+    }
+
+    /// Makes a part of a file that has pages beside it. Returns how much of the compressed file
+    /// that stands for.
+    fn merge(&self, range: Range<u64>, buffers: &mut Buffers, job: &Job) -> Result<u64> {
+        let set = self.found.listed.as_ref();
+        let set = set.and_then(|(set, _)| self.tree.sets.get(*set));
+        let (Some(set), Some(record)) = (set, &self.found.layered) else {
+            return Ok(0);
+        };
+        let mut merged = open_full(&set.set, record)?;
+        let mut sink = Sink::new(self, range.start, job);
+        let mut at = range.start;
+        while at < range.end {
+            let len = (range.end - at).min(BUFFER as u64);
+            job.throttle(len)?;
+            buffers.original.resize(len as usize, 0);
+            merged.read(at, &mut buffers.original)?;
+            sink.push(&buffers.original)?;
+            at += len;
+        }
+        sink.finish()?;
+        let of = u128::from(record.length.max(1));
+        let part = |at: u64| (u128::from(self.found.length) * u128::from(at) / of) as u64;
+        Ok(part(range.end) - part(range.start))
     }
 
     fn units(
@@ -337,6 +394,6 @@ fn exists(path: &Path) -> Error {
     )
 }
 
-fn length(range: &std::ops::Range<u64>) -> usize {
+fn length(range: &Range<u64>) -> usize {
     (range.end - range.start) as usize
 }

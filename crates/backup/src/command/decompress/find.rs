@@ -2,7 +2,7 @@
 
 use crate::command::Problem;
 use crate::set::layout::{CLONE_DIR, IN_PROGRESS, MANIFEST};
-use crate::set::{BackupSet, StoredFile};
+use crate::set::{BackupSet, Content, FileRecord, StoredFile, is_half_decompressed};
 use crate::{Error, Result};
 use frame::Algorithm;
 use rustix::fs::FlockOperation;
@@ -23,6 +23,8 @@ pub(super) struct Found {
     pub length: u64,
     /// The set that lists it, in [`Tree::sets`], and the record there.
     pub listed: Option<(usize, StoredFile)>,
+    /// The file of the set that has pages beside this one: they become one file.
+    pub layered: Option<FileRecord>,
 }
 
 impl Found {
@@ -35,14 +37,16 @@ impl Found {
             algorithm,
             length: meta.len(),
             listed: None,
+            layered: None,
         })
     }
 }
 
-/// A set whose compressed files are going to be removed. Locked against other work on it.
+/// A set with compressed files. Locked against other work on it.
 #[derive(Debug)]
 pub(super) struct LockedSet {
     pub set: BackupSet,
+    places: HashMap<String, (Option<usize>, usize)>,
     _lock: File,
 }
 
@@ -50,6 +54,38 @@ impl LockedSet {
     pub(super) fn root(&self) -> &Path {
         self.set.path()
     }
+
+    /// The name that the set has for a path.
+    fn name_of<'p>(&self, path: &'p Path) -> Option<&'p str> {
+        path.strip_prefix(self.root()).ok()?.to_str()
+    }
+
+    /// What is stored under a path, and, if that has to do with a file that has pages beside it,
+    /// the file.
+    fn listed(&self, path: &Path) -> Option<(&StoredFile, Option<&FileRecord>)> {
+        let (file, number) = *self.places.get(self.name_of(path)?)?;
+        let manifest = self.set.manifest();
+        let Some(file) = file else {
+            return Some((manifest.own_files.get(number)?, None));
+        };
+        let record = manifest.files.get(file)?;
+        let layered = record.content == Content::Full && record.stored.len() > 1;
+        Some((record.stored.get(number)?, layered.then_some(record)))
+    }
+}
+
+/// Where the manifest has each stored file: the number of the file, none for the set's own, and
+/// the number in it.
+fn places_of(set: &BackupSet) -> HashMap<String, (Option<usize>, usize)> {
+    let manifest = set.manifest();
+    let files = manifest.files.iter().enumerate();
+    let of_files = files.flat_map(|(file, record)| {
+        let stored = record.stored.iter().enumerate();
+        stored.map(move |(number, stored)| (stored.name.clone(), (Some(file), number)))
+    });
+    let own = manifest.own_files.iter().enumerate();
+    let own = own.map(|(number, stored)| (stored.name.clone(), (None, number)));
+    of_files.chain(own).collect()
 }
 
 /// Everything found.
@@ -57,14 +93,17 @@ impl LockedSet {
 pub(super) struct Tree {
     /// The files, the largest first: so the last ones to be worked on are short.
     pub files: Vec<Found>,
-    /// The sets they belong to, when files are to be removed.
+    /// The sets they belong to.
     pub sets: Vec<LockedSet>,
+    /// Deltas of full sets with what describes them, which have no original of their own: set and
+    /// path.
+    pub beside: Vec<(usize, PathBuf)>,
     pub problems: Vec<Problem>,
     remove: bool,
 }
 
 impl Tree {
-    /// Looks at every path. With `remove`, sets are opened as sets.
+    /// Looks at every path.
     pub(super) fn find(paths: &[PathBuf], remove: bool) -> Result<Self> {
         let mut tree = Self {
             remove,
@@ -72,12 +111,12 @@ impl Tree {
         };
         for path in paths {
             let path = &resolved(path)?;
-            tree.check_surroundings(path)?;
+            let within = tree.surroundings(path)?;
             let meta = std::fs::metadata(path).map_err(|e| Error::io("open file", path, e))?;
             if meta.is_dir() {
-                tree.walk(path, None)?;
+                tree.walk(path, within)?;
             } else if let Some((original, algorithm)) = original_of(path) {
-                tree.add(path.clone(), original, algorithm, &meta, None);
+                tree.add(path.clone(), original, algorithm, &meta, within);
             } else {
                 return Err(Error::refused(
                     1105,
@@ -104,8 +143,8 @@ impl Tree {
         self.files.iter().map(|found| found.length).sum()
     }
 
-    /// Refuses to take a part of a set away from it.
-    fn check_surroundings(&self, path: &Path) -> Result<()> {
+    /// The set that a path is a part of, if it is; refuses to take it away from the set.
+    fn surroundings(&mut self, path: &Path) -> Result<Option<usize>> {
         let within = path.ancestors().skip(1).find(|up| is_set(up));
         match within {
             Some(set) if self.remove => Err(Error::refused(
@@ -118,13 +157,15 @@ impl Tree {
                 "Give the directory of the set: its manifest must be changed with its files. Or \
                  leave --remove-original out.",
             )),
-            _ => Ok(()),
+            Some(set) => self.open_set(set).map(Some),
+            None => Ok(None),
         }
     }
 
     /// Adds the compressed files below `directory`, which lies in the set `set`.
     fn walk(&mut self, directory: &Path, mut set: Option<usize>) -> Result<()> {
-        if directory.join(IN_PROGRESS).symlink_metadata().is_ok() {
+        let marked = directory.join(IN_PROGRESS).symlink_metadata().is_ok();
+        if marked && !is_half_decompressed(directory) {
             return Err(Error::NotASet {
                 path: directory.to_owned(),
                 reason: format!(
@@ -132,8 +173,7 @@ impl Tree {
                 ),
             });
         }
-        let unfinished = super::describe::is_unfinished(directory);
-        if unfinished || (self.remove && is_set(directory)) {
+        if is_set(directory) {
             set = Some(self.open_set(directory)?);
         }
         let read = |e| Error::io("read directory", directory, e);
@@ -164,25 +204,29 @@ impl Tree {
             self.problem(&stored, "is not a regular file");
             return;
         }
-        let listed = set.and_then(|number| {
-            let set = &self.sets.get(number)?.set;
-            let name = stored.strip_prefix(set.path()).ok()?.to_str()?;
-            let record = set
-                .manifest()
-                .stored_files()
-                .find(|file| file.name == name)?;
-            Some((number, record.clone()))
-        });
+        let listed = set.and_then(|number| Some((number, self.sets.get(number)?.listed(&stored)?)));
+        if let Some((number, (file, Some(record)))) = listed
+            && record.base() != Some(file)
+        {
+            self.beside.push((number, stored));
+            return;
+        }
+        let layered = listed.and_then(|(_, (_, record))| record.cloned());
+        let listed = listed.map(|(number, (file, _))| (number, file.clone()));
         self.files.push(Found {
             stored,
             original,
             algorithm,
             length: meta.len(),
             listed,
+            layered,
         });
     }
 
     fn open_set(&mut self, root: &Path) -> Result<usize> {
+        if let Some(known) = self.sets.iter().position(|set| set.root() == root) {
+            return Ok(known);
+        }
         let path = root.join(CLONE_DIR);
         let lock = File::open(&path).map_err(|e| Error::io("open directory", &path, e))?;
         if let Err(e) = rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
@@ -196,18 +240,28 @@ impl Tree {
             });
         }
         super::describe::finish(root)?;
+        let set = BackupSet::open_marked(root)?;
+        let number = self.sets.len();
+        for record in &set.manifest().files {
+            if let Some(meta) = record.meta().filter(|_| record.content == Content::Full) {
+                self.beside.push((number, root.join(&meta.name)));
+            }
+        }
         self.sets.push(LockedSet {
-            set: BackupSet::open(root)?,
+            places: places_of(&set),
+            set,
             _lock: lock,
         });
-        Ok(self.sets.len() - 1)
+        Ok(number)
     }
 
     /// Finds compressed files that sets list and that are not there.
     fn lacking(&mut self) {
-        let there: BTreeSet<&Path> = self.files.iter().map(|file| &*file.stored).collect();
+        let beside = self.beside.iter().map(|(_, path)| &**path);
+        let files = self.files.iter().map(|file| &*file.stored);
+        let there: BTreeSet<&Path> = files.chain(beside).collect();
         let mut lacking = Vec::new();
-        for set in &self.sets {
+        for set in self.sets.iter().filter(|_| self.remove) {
             for stored in set.set.manifest().stored_files() {
                 let path = set.root().join(&stored.name);
                 if original_of(&path).is_some() && !there.contains(&*path) {

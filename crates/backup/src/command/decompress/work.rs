@@ -137,6 +137,19 @@ impl<'a> Work<'a> {
 
     fn finished(&self, open: &Open<'a>, length: u64) -> Result<()> {
         let found = open.found;
+        let listed = found
+            .listed
+            .as_ref()
+            .and_then(|(_, stored)| stored.compressed);
+        if let Some(listed) =
+            listed.filter(|listed| found.layered.is_none() && listed.length != length)
+        {
+            let detail = format!(
+                "holds {length} bytes, the manifest tells of {}",
+                listed.length
+            );
+            return self.note(&found.stored, Error::damaged(&found.stored, detail));
+        }
         let counter = if open.was_there() {
             &self.counts.already
         } else {

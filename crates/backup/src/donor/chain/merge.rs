@@ -9,7 +9,7 @@ use innodb::verify::verify_page_at;
 
 /// The newest version of every page of a file.
 #[derive(Debug)]
-pub(super) struct MergedFile {
+pub(crate) struct MergedFile {
     base: Option<Original>,
     /// Bytes of the base that count: the file may have been shorter in a later set, and what was
     /// cut off then does not come back when it grows again.
@@ -85,7 +85,7 @@ impl MergedFile {
     }
 
     /// Reads `out.len()` bytes at `offset`: whole pages, of files made of pages.
-    pub(super) fn read(&mut self, offset: u64, out: &mut [u8]) -> Result<()> {
+    pub(crate) fn read(&mut self, offset: u64, out: &mut [u8]) -> Result<()> {
         self.read_base(offset, out)?;
         let Some(space) = self.desc.space else {
             return Ok(());

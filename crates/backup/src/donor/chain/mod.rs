@@ -7,7 +7,7 @@
 pub(crate) mod delta;
 mod merge;
 
-use self::merge::MergedFile;
+pub(crate) use self::merge::MergedFile;
 use super::Donor;
 use crate::chain::Chain;
 use crate::files::{FileKind, SpaceInfo};
@@ -71,19 +71,7 @@ impl ChainDonor {
                     file: index,
                 },
             )?;
-            let path = chain.last().path().join(&record.name);
-            let desc = FileDesc {
-                id: FileId(index as u32),
-                name: record.name.clone(),
-                kind: record.kind,
-                space: record
-                    .space
-                    .map(|space| space_info(&path, space))
-                    .transpose()?,
-                length: record.length,
-                allocated: record.allocated,
-                source: None,
-            };
+            let desc = desc_of(chain.last(), FileId(index as u32), record)?;
             items.push(Item { desc, sources });
         }
         Ok(Self {
@@ -249,6 +237,26 @@ impl Donor for ChainDonor {
             source: manifest.clone.source.clone(),
         })
     }
+}
+
+fn desc_of(set: &BackupSet, id: FileId, record: &FileRecord) -> Result<FileDesc> {
+    let path = set.path().join(&record.name);
+    let space = record.space.map(|space| space_info(&path, space));
+    Ok(FileDesc {
+        id,
+        name: record.name.clone(),
+        kind: record.kind,
+        space: space.transpose()?,
+        length: record.length,
+        allocated: record.allocated,
+        source: None,
+    })
+}
+
+/// Opens a file of a full set, its pages over it.
+pub(crate) fn open_full(set: &BackupSet, record: &FileRecord) -> Result<MergedFile> {
+    let desc = desc_of(set, FileId(0), record)?;
+    MergedFile::open(std::iter::once((set, record)), &desc)
 }
 
 fn index_by_place(set: &BackupSet) -> HashMap<(u32, u32), usize> {
