@@ -146,7 +146,7 @@ fn tables_that_are_rebuilt_while_they_are_compressed_come_back() {
         Server::start(ServerOptions::default()).unwrap(),
         Place::new(),
     );
-    server.load_sysbench_like(2, 40000).unwrap();
+    server.load_sysbench_like(4, 15000).unwrap();
     let request = BackupRequest {
         instance: InstanceOptions {
             page_track: true,
@@ -161,27 +161,26 @@ fn tables_that_are_rebuilt_while_they_are_compressed_come_back() {
     let options = JobOptions {
         parallel: 6,
         // Slow enough for what is done meanwhile.
-        read_rate: Some(20 << 20),
+        read_rate: Some(8 << 20),
     };
     let job = Job::new(&options, Arc::new(AtomicBool::new(false)));
     let catalogue = place.catalogue();
     let report = std::thread::scope(|scope| {
         let running = scope.spawn(|| backup(&request, &catalogue, &job));
-        let copied = |stage: Stage| {
+        let copied = || {
             let samples = job.progress.sample();
-            let sample = samples.iter().find(|sample| sample.stage == stage);
-            sample.map_or((0, 0), |sample| (sample.data, sample.estimate))
+            let copying = samples
+                .iter()
+                .find(|sample| sample.stage == Stage::FileCopy);
+            copying.map_or((0, 0), |sample| (sample.data, sample.estimate))
         };
-        for tenth in [2, 4, 6, 8] {
-            loop {
-                let (data, estimate) = copied(Stage::FileCopy);
-                if running.is_finished() || estimate > 0 && data >= estimate / 10 * tenth {
-                    break;
-                }
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            for table in ["sbtest1", "sbtest2"] {
-                let rebuild = format!("ALTER TABLE sbtest.{table} FORCE");
+        // From the moment the files are listed to that in which all are copied.
+        while copied().1 == 0 && !running.is_finished() {
+            std::thread::yield_now();
+        }
+        while copied().0 < copied().1 && !running.is_finished() {
+            for table in 1..=4 {
+                let rebuild = format!("ALTER TABLE sbtest.sbtest{table} FORCE");
                 server.sql(&rebuild).unwrap();
             }
         }
