@@ -101,10 +101,10 @@ fn run(request: &DecompressRequest, begin: Instant, job: &Job) -> Result<Decompr
             tracing::warn!(set = %set.root().display(), "left as it is: it has problems");
             continue;
         }
-        if describe::rewrite(set, &work)? {
+        if let Some(files) = describe::rewrite(set, &work, &tree)? {
             sets_rewritten.push(set.root().to_owned());
+            removed += files;
         }
-        removed += describe::remove_compressed(set, &tree)?;
     }
     for set in &tree.sets {
         describe::unmark(set)?;

@@ -6,13 +6,15 @@
 //!
 //! A manifest has two companions, and no file system replaces three files at once. So the three are
 //! made ready in a directory of their own; once that has its final name, which is one step, they
-//! are the set's, and moving them to their places is finished by whoever comes next.
+//! are the set's, and moving them to their places is finished by whoever comes next. So is the
+//! removal of what the new one does not list any more, which cannot be told from it: pages that
+//! stood beside a file are in it now.
 
 use super::find::{LockedSet, Tree};
 use super::work::Work;
-use crate::io::{fsync_dir, fsync_file, remove_file, rename, write_new};
+use crate::io::{fsync_dir, fsync_file, read_bounded, remove_file, rename, write_new};
 use crate::set::layout::{
-    CHUNK_VALUES, CLONE_DIR, DECOMPRESSING, IN_PROGRESS, MANIFEST, MANIFEST_DIGEST,
+    CHUNK_VALUES, CLONE_DIR, DECOMPRESSING, IN_PROGRESS, MANIFEST, MANIFEST_DIGEST, is_safe,
 };
 use crate::set::{BackupSet, StoredFile};
 use crate::{Error, Result};
@@ -30,6 +32,11 @@ const READY: &str = "#clone/#decompress_ready";
 /// Where the mark is made.
 const MARKING: &str = "#clone/#decompress_mark";
 
+/// The list of files that are no longer of the set, beside them.
+const REMOVE: &str = "remove.json";
+/// Larger lists are not read: 1 KiB for each of a million files.
+const LIST_LIMIT: u64 = 1 << 30;
+
 /// The manifest and its companions; the manifest last, for it makes the others count.
 const DESCRIPTION: [&str; 3] = [CHUNK_VALUES, MANIFEST_DIGEST, MANIFEST];
 
@@ -38,8 +45,9 @@ pub(super) fn is_unfinished(root: &Path) -> bool {
     root.join(READY).symlink_metadata().is_ok()
 }
 
-/// Finishes what a killed run had begun.
-pub(super) fn finish(root: &Path) -> Result<()> {
+/// Finishes what a killed run had begun. Returns how many files of the old set were removed.
+pub(super) fn finish(root: &Path) -> Result<u64> {
+    let mut removed = 0;
     let ready = root.join(READY);
     if is_unfinished(root) {
         for name in DESCRIPTION {
@@ -49,6 +57,10 @@ pub(super) fn finish(root: &Path) -> Result<()> {
             }
         }
         fsync_dir(&root.join(CLONE_DIR))?;
+        let list = ready.join(REMOVE);
+        if list.symlink_metadata().is_ok() {
+            removed = remove_listed(root, &list)?;
+        }
     }
     for name in [MAKING, READY] {
         let directory = root.join(name);
@@ -59,12 +71,14 @@ pub(super) fn finish(root: &Path) -> Result<()> {
             _ => {}
         }
     }
-    fsync_dir(&root.join(CLONE_DIR))
+    fsync_dir(&root.join(CLONE_DIR))?;
+    Ok(removed)
 }
 
-/// Gives the set a manifest of plain files. Everything it lists must have been decompressed. Whether
-/// there was anything to do.
-pub(super) fn rewrite(set: &LockedSet, work: &Work<'_>) -> Result<bool> {
+/// Gives the set a manifest of plain files, and removes the compressed ones. Everything it lists
+/// must have been decompressed. Returns how many files were removed; `None` when there was nothing
+/// to do.
+pub(super) fn rewrite(set: &LockedSet, work: &Work<'_>, tree: &Tree) -> Result<Option<u64>> {
     let set = &set.set;
     let root = set.path();
     let mut manifest = set.manifest().clone();
@@ -98,7 +112,7 @@ pub(super) fn rewrite(set: &LockedSet, work: &Work<'_>) -> Result<bool> {
     }
     manifest.format = manifest.format_needed();
     if !changed {
-        return Ok(false);
+        return Ok(None);
     }
     concat!("innoclone ", env!("CARGO_PKG_VERSION"), " (decompress)")
         .clone_into(&mut manifest.made_by);
@@ -109,22 +123,34 @@ pub(super) fn rewrite(set: &LockedSet, work: &Work<'_>) -> Result<bool> {
     let making = root.join(MAKING);
     std::fs::create_dir(&making).map_err(|e| Error::io("create directory", &making, e))?;
     let line = crate::set::digest_line(&bytes);
-    for (name, bytes) in [
-        (CHUNK_VALUES, &*values),
-        (MANIFEST_DIGEST, line.as_bytes()),
-        (MANIFEST, &bytes),
+    let gone = serde_json::to_vec(&gone(set, tree)).map_err(|e| Error::damaged(&path, e))?;
+    for (name, like, bytes) in [
+        (base(CHUNK_VALUES), CHUNK_VALUES, &*values),
+        (base(MANIFEST_DIGEST), MANIFEST_DIGEST, line.as_bytes()),
+        (base(MANIFEST), MANIFEST, &bytes),
+        (REMOVE, MANIFEST, &gone),
     ] {
-        let path = making.join(base(name));
+        let path = making.join(name);
         write_new(&path, bytes)?;
         let file = File::open(&path).map_err(|e| Error::io("open file", &path, e))?;
-        keep_owner(&root.join(name), &file, &path)?;
+        keep_owner(&root.join(like), &file, &path)?;
         fsync_file(&file, &path)?;
     }
     fsync_dir(&making)?;
     rename(&making, &root.join(READY))?;
     fsync_dir(&root.join(CLONE_DIR))?;
-    finish(root)?;
-    Ok(true)
+    finish(root).map(Some)
+}
+
+/// The compressed files that the set lists, and what stands beside them, by their names in the set.
+fn gone<'t>(set: &BackupSet, tree: &'t Tree) -> Vec<&'t str> {
+    let listed = tree.files.iter().filter(|found| found.listed.is_some());
+    let listed = listed.map(|found| found.stored.as_path());
+    let beside = tree.beside.iter().map(|(_, path)| path.as_path());
+    let names = listed
+        .chain(beside)
+        .filter_map(|path| path.strip_prefix(set.path()).ok()?.to_str());
+    names.collect()
 }
 
 /// Marks the set as half decompressed: neither mysqld nor any command of ours takes it.
@@ -147,22 +173,21 @@ pub(super) fn unmark(set: &LockedSet) -> Result<()> {
     fsync_dir(&set.root().join(CLONE_DIR))
 }
 
-/// Removes the compressed files that the set listed, and what stood beside them. Returns how many.
-pub(super) fn remove_compressed(set: &LockedSet, tree: &Tree) -> Result<u64> {
+/// Removes what the set does not list any more. Returns how many files.
+fn remove_listed(root: &Path, list: &Path) -> Result<u64> {
+    let names = read_bounded(list, LIST_LIMIT)?;
+    let names: Vec<String> = serde_json::from_slice(&names).map_err(|e| Error::damaged(list, e))?;
+    if let Some(name) = names.iter().find(|name| !is_safe(name)) {
+        return Err(Error::damaged(list, format!("unsafe name {name:?}")));
+    }
     let mut directories = BTreeSet::new();
     let mut removed = 0;
-    let listed = tree.files.iter().filter(|found| found.listed.is_some());
-    let listed = listed.map(|found| found.stored.as_path());
-    let beside = tree.beside.iter().map(|(_, path)| path.as_path());
-    for path in listed
-        .chain(beside)
-        .filter(|path| path.starts_with(set.root()))
-    {
-        remove_file(path)?;
-        directories.insert(super::parent(path));
-        removed += 1;
+    for path in names.iter().map(|name| root.join(name)) {
+        removed += u64::from(path.symlink_metadata().is_ok());
+        remove_file(&path)?;
+        directories.insert(super::parent(&path).to_owned());
     }
-    directories.into_iter().try_for_each(fsync_dir)?;
+    directories.iter().try_for_each(|path| fsync_dir(path))?;
     Ok(removed)
 }
 
