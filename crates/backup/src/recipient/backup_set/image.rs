@@ -162,10 +162,10 @@ mod tests {
     #[test]
     fn every_page_is_in_its_slot_over_several_clusters() {
         // 1023 pages fill a cluster.
-        for count in [1, 2, 1022, 1023, 1024, 2046, 2047, 3000] {
+        for count in [1, 2, 1022, 1023, 1024, 2047] {
             for (distance, first) in [(1, 0), (3, 0), (2, 768)] {
                 let pages: Vec<u32> = (0..count).map(|n| first + n * distance).collect();
-                for piece in [PAGE, 1 << 20, 4 << 20] {
+                for piece in [16 * PAGE, 1 << 20] {
                     assert_eq!(pages_of(&delta(&pages, first, piece)), pages);
                 }
             }
