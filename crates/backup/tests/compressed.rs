@@ -1,15 +1,21 @@
-//! What a compressed set holds: `zstd -d` and `lz4 -d` give the server's own bytes.
+//! Compressed sets: what they hold, and how they are made while the server does what it likes.
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod common;
 
-use backup::set::{Content, Manifest};
-use common::{Place, check_restored};
-use frame::Algorithm;
+use backup::command::{BackupRequest, backup};
+use backup::donor::instance::{IncrementFrom, InstanceOptions};
+use backup::recipient::Compression;
+use backup::set::{Content, Manifest, PagesBy};
+use backup::{Job, JobOptions, Stage};
+use common::{Place, check_restored, check_with_binlog};
+use frame::{Algorithm, Settings};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
-use testkit::{Server, ServerOptions};
+use testkit::{Server, ServerOptions, Snapshot, Workload, WorkloadOptions};
 
 fn manifest(set: &Path) -> Manifest {
     let path = set.join("#clone/manifest.json");
@@ -66,7 +72,15 @@ fn the_tools_unpack_the_files_of_a_set() {
     settle(&server);
     for algorithm in Algorithm::ALL {
         let set = format!("full-{algorithm}");
-        place.compress(Some(algorithm));
+        // Units of one piece as they are read, and of several.
+        let chunk = match algorithm {
+            Algorithm::Zstd => Settings::DEFAULT_CHUNK_SIZE,
+            Algorithm::Lz4 => 4 << 20,
+        };
+        place.compression.set(Some(Compression {
+            settings: Settings::new(algorithm, 1, chunk).unwrap(),
+            threads: 2,
+        }));
         let report = place.full(&server, &set, true);
         let manifest = manifest(&place.path(&set));
         assert_eq!(manifest.format, 2);
@@ -122,4 +136,102 @@ fn the_tools_unpack_the_files_of_a_set() {
     // Page 0 and the list of it.
     assert_eq!(delta.compressed.unwrap().length, 2 * 16384);
     assert!(delta.size < 4096, "{}", delta.size);
+}
+
+/// Files that are replaced while they are copied are given up, whoever waits for a part of them,
+/// and copied anew.
+#[test]
+fn tables_that_are_rebuilt_while_they_are_compressed_come_back() {
+    let (server, place) = (
+        Server::start(ServerOptions::default()).unwrap(),
+        Place::new(),
+    );
+    server.load_sysbench_like(4, 15000).unwrap();
+    let request = BackupRequest {
+        instance: InstanceOptions {
+            page_track: true,
+            ..common::instance_options(&server)
+        },
+        to: place.path("full"),
+        compression: Some(Compression {
+            settings: Settings::of(Algorithm::Zstd),
+            threads: 1,
+        }),
+    };
+    let options = JobOptions {
+        parallel: 6,
+        // Slow enough for what is done meanwhile.
+        read_rate: Some(8 << 20),
+    };
+    let job = Job::new(&options, Arc::new(AtomicBool::new(false)));
+    let catalogue = place.catalogue();
+    let report = std::thread::scope(|scope| {
+        let running = scope.spawn(|| backup(&request, &catalogue, &job));
+        let copied = || {
+            let samples = job.progress.sample();
+            let copying = samples
+                .iter()
+                .find(|sample| sample.stage == Stage::FileCopy);
+            copying.map_or((0, 0), |sample| (sample.data, sample.estimate))
+        };
+        // From the moment the files are listed to that in which all are copied.
+        while copied().1 == 0 && !running.is_finished() {
+            std::thread::yield_now();
+        }
+        while copied().0 < copied().1 && !running.is_finished() {
+            for table in 1..=4 {
+                let rebuild = format!("ALTER TABLE sbtest.sbtest{table} FORCE");
+                server.sql(&rebuild).unwrap();
+            }
+        }
+        running.join().unwrap().unwrap()
+    });
+    let before = testkit::snapshot(&server).unwrap();
+    place.restore("full", "data");
+    let restored = place.boot("data", &[]);
+    check_restored(&restored, &report);
+    // The last of the rebuilds came after the end of the backup, and changed nothing.
+    let found = testkit::snapshot(&restored).unwrap();
+    let differences = Snapshot {
+        gtid_executed: found.gtid_executed.clone(),
+        ..before
+    }
+    .differences(&found);
+    assert_eq!(differences, Vec::<String>::new());
+}
+
+#[test]
+fn neither_a_full_nor_an_increment_needs_page_tracking() {
+    let (server, place) = (
+        Server::start(ServerOptions::default()).unwrap(),
+        Place::new(),
+    );
+    server.load_sysbench_like(1, 20000).unwrap();
+    let load = WorkloadOptions {
+        threads: 2,
+        ddl: true,
+        seed: 12,
+        ..WorkloadOptions::default()
+    };
+    let workload = Workload::start(&server, load).unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    place.compress(Some(Algorithm::Lz4));
+    let full = place.full(&server, "full", false);
+    std::thread::sleep(Duration::from_secs(1));
+    place.compress(Some(Algorithm::Zstd));
+    let base = place.path("full");
+    let next = place.try_backup(&server, "incr", |options| {
+        options.from = Some(IncrementFrom::Set(base));
+        options.scan = true;
+    });
+    let next = next.unwrap();
+    workload.stop();
+    assert_eq!(next.pages_by, PagesBy::Scan);
+    for (set, report) in [("full", full), ("incr", next)] {
+        let data = format!("data-{set}");
+        place.restore(set, &data);
+        let restored = place.boot(&data, &[]);
+        check_restored(&restored, &report);
+        check_with_binlog(&server, &restored, &report);
+    }
 }

@@ -156,6 +156,34 @@ fn a_history_that_is_none_fails_with_its_reason() {
 }
 
 #[test]
+fn compression_out_of_range_is_refused_with_the_range_wherever_it_is_said() {
+    let world = World::new();
+    let words = ["backup", "--to", "x", "--compress", "zstd"];
+    for (more, range) in [
+        ("--compress-level=20", "between 1 and 19"),
+        ("--compress_threads=129", "between 1 and 128"),
+        ("--compress-chunk-size=1023", "1024 bytes or more"),
+        ("--compress=gzip", "none, zstd or lz4"),
+    ] {
+        let ended = world.run(&[&words[..], &[more]].concat()).expect(2);
+        assert!(ended.stderr.contains(range), "{}", ended.stderr);
+    }
+    for (line, range) in [
+        ("compress_level = 0", "between 1 and 19"),
+        ("loose-compress-threads = 0", "between 1 and 128"),
+        ("compress-chunk-size = 1000", "1024 bytes or more"),
+        ("compress = zip", "invalid value for compress: zip"),
+    ] {
+        let file = world.path("my.cnf");
+        std::fs::write(&file, format!("[innoclone]\n{line}\n")).unwrap();
+        let defaults = format!("--defaults-file={}", file.display());
+        let ended = world.run(&["backup", "--to", "x", &defaults]).expect(2);
+        assert!(ended.stderr.contains(range), "{}", ended.stderr);
+    }
+    assert!(!world.path("x").exists());
+}
+
+#[test]
 fn a_server_that_is_down_is_mysqls_error_2002_with_a_hint() {
     let world = World::new();
     let socket = world.path("no.sock");

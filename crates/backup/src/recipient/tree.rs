@@ -307,13 +307,16 @@ impl Tree {
         Ok(self.entry(key)?.state().length)
     }
 
-    /// Reads bytes of a file, which are not needed again.
+    /// Reads bytes of a file that goes when all of it has been read.
     pub(super) fn read_once(&self, key: Key, offset: u64, out: &mut [u8]) -> Result<()> {
         let entry = self.entry(key)?;
         let file = self.file(key, &entry)?;
         file.read_exact_at(out, offset)
             .map_err(|e| Error::io("read file", &self.path_of(&entry), e))?;
-        drop_cache(&file, offset, out.len() as u64);
+        // What has not been written to disk yet would be, for nothing: of small files that is all.
+        if out.len() >= BUFFER && entry.state().length > crate::io::WINDOW {
+            drop_cache(&file, offset, out.len() as u64);
+        }
         Ok(())
     }
 

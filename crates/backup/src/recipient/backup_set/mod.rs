@@ -1,6 +1,7 @@
 //! Recipient: a backup set, full or increment, plain or compressed.
 
 mod delta;
+mod image;
 mod packing;
 mod seal;
 

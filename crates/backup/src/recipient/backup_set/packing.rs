@@ -11,13 +11,13 @@
 //! in `#clone/#raw_N` and is removed as soon as it is compressed.
 
 use super::delta::delta_layout;
+use super::image::Image;
 use super::{BackupSetRecipient, SetFile};
 use crate::recipient::Compression;
 use crate::recipient::pack::Packer;
 use crate::recipient::tree::{Key, Part, Tree};
 use crate::set::Compressed;
 use crate::{Error, FileDesc, FileId, Job, Result};
-use innodb::delta::{DeltaLayout, encode_header};
 use innodb::ids::PageNo;
 use roaring::RoaringBitmap;
 use std::collections::HashMap;
@@ -107,6 +107,8 @@ impl BackupSetRecipient {
                 sources.push(self.open_source(packing, &file)?);
             }
         }
+        let bytes: u64 = sources.iter().map(|source| source.length).sum();
+        tracing::info!(bytes, "compressing redo and changed pages");
         let unit = packing.packer.settings().unit();
         // Units of one file after the other, so that few files are half done.
         let units = sources.iter().flat_map(|source| {
@@ -150,14 +152,7 @@ impl BackupSetRecipient {
                 self.tree
                     .set_length(from, desc.length.max(self.tree.length(from)?))?;
                 let length = layout.file_size(pages.len());
-                (
-                    length,
-                    Some(Image {
-                        pages,
-                        first,
-                        layout,
-                    }),
-                )
+                (length, Some(Image::new(pages, first, layout)))
             }
             None => (self.tree.length(from)?, None),
         };
@@ -191,83 +186,5 @@ impl Source {
             None => tree.read_once(self.from, at, out),
             Some(image) => image.read(tree, self.from, at, out),
         }
-    }
-}
-
-/// A file with holes, of which some pages are to be in a delta.
-#[derive(Debug)]
-struct Image {
-    pages: RoaringBitmap,
-    /// Number of the file's first page.
-    first: u32,
-    layout: DeltaLayout,
-}
-
-impl Image {
-    /// Reads part of the delta: whole slots.
-    fn read(&self, tree: &Tree, key: Key, at: u64, out: &mut [u8]) -> Result<()> {
-        let size = self.layout.page_size();
-        let cluster_slots = self.layout.slots_per_cluster() + 1;
-        let mut slot = at / size as u64;
-        let mut rest = out;
-        while !rest.is_empty() {
-            let (cluster, within) = (slot / cluster_slots, slot % cluster_slots);
-            let index = cluster * self.layout.slots_per_cluster() + within.saturating_sub(1);
-            let taken = if within == 0 {
-                self.header(cluster, index, &mut rest[..size])?;
-                1
-            } else {
-                let room = (cluster_slots - within).min((rest.len() / size) as u64);
-                let (page, count) = self.run(index, room as usize).ok_or_else(|| {
-                    Error::refused(
-                        1105,
-                        "a delta has fewer pages than planned",
-                        "This is a bug.",
-                    )
-                })?;
-                let offset = u64::from(page - self.first) * size as u64;
-                tree.read_once(key, offset, &mut rest[..count * size])?;
-                count
-            };
-            slot += taken as u64;
-            rest = &mut rest[taken * size..];
-        }
-        Ok(())
-    }
-
-    /// The header of a cluster whose first page has position `index`.
-    fn header(&self, cluster: u64, index: u64, out: &mut [u8]) -> Result<()> {
-        let count = self.layout.slots_per_cluster();
-        let here: Vec<PageNo> = self
-            .from(index)
-            .take(count as usize)
-            .map(PageNo::new)
-            .collect();
-        let last = (cluster + 1) * count >= self.pages.len();
-        encode_header(self.layout, &here, last, out)
-            .map_err(|e| Error::refused(1105, e.to_string(), "This is a bug."))
-    }
-
-    /// First page and number of the pages from position `index` on that are neighbours in the file
-    /// too, at most `room`.
-    fn run(&self, index: u64, room: usize) -> Option<(u32, usize)> {
-        let first = self.from(index).next()?;
-        let neighbours = (first..).zip(self.from(index).take(room));
-        Some((
-            first,
-            neighbours.take_while(|(no, page)| no == page).count(),
-        ))
-    }
-
-    /// The pages from position `index` on.
-    fn from(&self, index: u64) -> roaring::bitmap::Iter<'_> {
-        let mut pages = self.pages.iter();
-        let page = u32::try_from(index).ok();
-        // Behind the last page there is none: numbers end before this one.
-        pages.advance_to(
-            page.and_then(|at| self.pages.select(at))
-                .unwrap_or(u32::MAX),
-        );
-        pages
     }
 }

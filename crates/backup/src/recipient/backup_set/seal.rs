@@ -134,6 +134,8 @@ impl BackupSetRecipient {
 fn write_manifest(root: &Path, manifest: &Manifest) -> Result<()> {
     let bytes =
         serde_json::to_vec_pretty(manifest).map_err(|e| Error::damaged(&root.join(MANIFEST), e))?;
+    // One that readers refuse must not seal a set.
+    Manifest::parse(&root.join(MANIFEST), &bytes)?;
     write_new(
         &root.join(MANIFEST_DIGEST),
         crate::set::digest_line(&bytes).as_bytes(),
