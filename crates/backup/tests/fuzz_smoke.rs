@@ -3,11 +3,31 @@
 
 mod fuzz_bodies;
 
-use backup::set::Manifest;
+use backup::set::{Compressed, Manifest};
+use frame::Algorithm;
 use std::path::Path;
 
 /// A manifest as `backup` writes it.
 const MANIFEST: &str = include_str!("data/manifest.json");
+
+/// The same of a compressed set.
+fn compressed() -> String {
+    let mut manifest = Manifest::parse(Path::new("m"), MANIFEST.as_bytes()).unwrap();
+    for stored in manifest.files.iter_mut().flat_map(|file| &mut file.stored) {
+        if Path::new(&stored.name)
+            .extension()
+            .is_none_or(|end| end != "meta")
+        {
+            stored.name += Algorithm::Zstd.suffix();
+            stored.compressed = Some(Compressed {
+                algorithm: Algorithm::Zstd,
+                length: stored.size,
+            });
+        }
+    }
+    manifest.format = manifest.format_needed();
+    serde_json::to_string_pretty(&manifest).unwrap()
+}
 
 /// A small generator of pseudo-random numbers; the same in every run.
 struct Random(u64);
@@ -23,7 +43,10 @@ impl Random {
 
 #[test]
 fn the_sample_is_a_manifest() {
-    Manifest::parse(Path::new("manifest.json"), MANIFEST.as_bytes()).unwrap();
+    let path = Path::new("manifest.json");
+    Manifest::parse(path, MANIFEST.as_bytes()).unwrap();
+    let manifest = Manifest::parse(path, compressed().as_bytes()).unwrap();
+    assert_eq!(manifest.format, 2);
 }
 
 #[test]
@@ -43,8 +66,10 @@ fn damaged_manifests_are_errors_and_not_panics() {
         b"4294967296",
         b"1e400",
     ];
+    let packed = compressed();
     for round in 0..20_000 {
-        let mut bytes = MANIFEST.as_bytes().to_vec();
+        let sample = if round % 2 == 0 { MANIFEST } else { &packed };
+        let mut bytes = sample.as_bytes().to_vec();
         for _ in 0..=round % 4 {
             let at = random.below(bytes.len());
             match random.below(5) {
