@@ -7,7 +7,7 @@ use super::name::LogName;
 use super::part::Part;
 use super::scan::scan;
 use super::state::State;
-use super::stream::{Arrived, Stream, lost, malformed};
+use super::stream::{Arrived, MALFORMED, Stream, lost, malformed};
 use super::track::{Tail, Track, keep};
 use crate::io::remove_file;
 use crate::{Error, Job, Result, Stage};
@@ -31,7 +31,7 @@ struct Current {
     track: Track,
     /// The file that is written, if the log is not whole.
     part: Option<Part>,
-    /// Transactions of the files before this one, where they are known.
+    /// Transactions of the files before this one, if the server has to show that it knows them.
     before: Option<GtidSet>,
 }
 
@@ -123,6 +123,10 @@ impl<'a> Archiver<'a> {
         self.settle()?;
         match outcome {
             Err(Error::Cancelled) => Ok(Ended::Cancelled),
+            // Bytes from the middle of some other event.
+            Err(error) if place.tail.is_some() && error.code() == MALFORMED => {
+                Err(other_history(error))
+            }
             // What the server says when it has no such event, or no such file.
             Err(Error::Server { source, .. }) if source.code() == Some(1236) => {
                 if place.tail.is_some() {
@@ -265,7 +269,10 @@ impl<'a> Archiver<'a> {
                 let detail = format!("its {} ends before {}", track.name, track.end);
                 return Err(other_history(detail));
             }
-            before = Some(track.gtids.clone());
+            if place.at.is_none() {
+                // No event that we have was sent again: something else must tie the two together.
+                before = Some(track.gtids.clone());
+            }
             self.finish()?;
         }
         let part = Part::create(&self.directory.path, &name.to_string())?;
