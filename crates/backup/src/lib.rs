@@ -9,6 +9,7 @@
 extern crate self as backup;
 
 mod apply;
+pub mod archive;
 pub mod chain;
 pub mod command;
 pub mod donor;

@@ -3,6 +3,7 @@
 mod apply;
 mod backup;
 mod compression;
+mod binlog;
 mod decompress;
 mod history;
 mod page_track;
@@ -13,6 +14,7 @@ mod verify;
 
 pub(crate) use apply::ApplyArgs;
 pub(crate) use backup::BackupArgs;
+pub(crate) use binlog::BinlogArgs;
 pub(crate) use decompress::DecompressArgs;
 pub(crate) use history::HistoryArgs;
 pub(crate) use page_track::PageTrackArgs;
@@ -39,6 +41,7 @@ pub(crate) fn run(command: &Command, settings: &Settings) -> Result<Answer, Fail
         Command::Progress(args) => args.run(settings),
         Command::Status(args) => args.run(settings),
         Command::PageTrack(args) => args.run(settings),
+        Command::Binlog(args) => args.run(settings),
     }
 }
 
