@@ -17,7 +17,7 @@ mod set;
 use self::findings::Findings;
 use crate::chain::Chain;
 use crate::set::SetId;
-use crate::set::layout::{CHUNK_VALUES, IN_PROGRESS, MANIFEST, MANIFEST_DIGEST};
+use crate::set::layout::{CHUNK_VALUES, IN_PROGRESS, MANIFEST, MANIFEST_DIGEST, REPLAYING};
 use crate::{Error, Job, Result};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -124,9 +124,12 @@ fn verify_directory(path: PathBuf, request: &VerifyRequest, job: &Job) -> Result
         return Err(Error::io("open directory", &path, error));
     }
     let findings = Findings::new(&path);
-    if path.join(IN_PROGRESS).exists() {
-        let detail = "marks a directory that was never completed, or still is under construction";
-        findings.add(IN_PROGRESS, detail);
+    for marker in [IN_PROGRESS, REPLAYING] {
+        if path.join(marker).exists() {
+            let detail =
+                "marks a directory that was never completed, or still is under construction";
+            findings.add(marker, detail);
+        }
     }
     let kind = if is_set(&path) {
         VerifiedKind::Set

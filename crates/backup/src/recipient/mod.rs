@@ -2,12 +2,14 @@
 
 mod backup_set;
 mod data_directory;
+mod keep_away;
 mod target;
 mod tree;
 mod views;
 
 pub use backup_set::{BackupSetRecipient, SetOptions};
 pub use data_directory::DataDirectoryRecipient;
+pub(crate) use keep_away::{Admission, KEEP_AWAY};
 pub use target::{Target, free_space};
 
 use crate::set::{BinlogPosition, LsnRecord, PagesBy, ServerRecord, SetId, SetKind};
