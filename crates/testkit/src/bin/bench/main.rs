@@ -8,13 +8,14 @@
 //!
 //! Environment: `BENCH_MB` (data size, 1024), `BENCH_RUNS` (rounds, 3), `BENCH_DIR` (where, instead
 //! of the temporary directory), `BENCH_COLD=1` (as root: empty the page cache before each run,
-//! instead of filling it). `--json FILE` or `BENCH_JSON` writes the results.
+//! instead of filling it), `BENCH_ONLY=replay` (only that part). `--json FILE` or `BENCH_JSON` writes the results.
 
 mod contest;
 mod full;
 mod ground;
 mod increment;
 mod memory;
+mod replay;
 mod report;
 mod restore;
 mod settings;
@@ -41,11 +42,17 @@ fn run() -> Result<()> {
     let settings = Settings::take()?;
     let mut report = Report::begin(&settings);
     let ground = Ground::prepare(&settings, &mut report)?;
+    if std::env::var("BENCH_ONLY").is_ok_and(|only| only == "replay") {
+        replay::contest(&ground, &mut report)?;
+        report.goals();
+        return report.write();
+    }
     full::idle(&ground, &mut report)?;
     full::under_load(&ground, &mut report)?;
     increment::contest(&ground, &mut report)?;
     restore::contest(&ground, &mut report)?;
     restore::prove(&ground, &mut report)?;
+    replay::contest(&ground, &mut report)?;
     memory::at_double_size(&ground, &mut report)?;
     report.goals();
     report.write()
