@@ -5,6 +5,7 @@
 //! the product is one pair of the two; see `docs/DESIGN.md`.
 
 mod apply;
+pub mod archive;
 pub mod chain;
 pub mod command;
 pub mod donor;

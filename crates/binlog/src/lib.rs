@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`gtid`] | GTIDs and sets of them, tagged ones included | `rpl_gtid_set.cc`, `rpl_gtid.h` |
 //! | [`event`] | the events that say what a file is and where its transactions are | `binlog_event.h`, `control_events.h` |
+//! | [`FileFacts`] | what the beginning of a file says | — |
 //! | [`Reader`] | the events of one file, one after the other | — |
 //! | [`Transactions`] | the transactions of one file: where they begin and end, and their GTIDs | — |
 //!

@@ -244,11 +244,11 @@ impl<R: Read> Reader<R> {
         if let Some(digest) = digest {
             digest.finish()?;
         }
+        self.body.truncate(length.min(keep));
         if header.kind == EventType::FORMAT_DESCRIPTION {
             self.format = FormatDescription::parse(&self.body)?;
             self.format_header = header;
         }
-        self.body.truncate(length.min(keep));
         self.offset = end;
         Ok(Some((header, length <= keep)))
     }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::command::{
-    ApplyArgs, BackupArgs, DecompressArgs, HistoryArgs, PageTrackArgs, ProgressArgs, RestoreArgs,
-    StatusArgs, VerifyArgs,
+    ApplyArgs, BackupArgs, BinlogArgs, DecompressArgs, HistoryArgs, PageTrackArgs, ProgressArgs,
+    RestoreArgs, StatusArgs, VerifyArgs,
 };
 use crate::option_file::DefaultsArgs;
 
@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Switch page tracking of a server, or show whether it is on.
     PageTrack(PageTrackArgs),
+    /// Archive the binary logs of a server.
+    Binlog(BinlogArgs),
 }
 
 /// Options of every command.

@@ -2,6 +2,7 @@
 
 mod apply;
 mod backup;
+mod binlog;
 mod decompress;
 mod history;
 mod page_track;
@@ -12,6 +13,7 @@ mod verify;
 
 pub(crate) use apply::ApplyArgs;
 pub(crate) use backup::BackupArgs;
+pub(crate) use binlog::BinlogArgs;
 pub(crate) use decompress::DecompressArgs;
 pub(crate) use history::HistoryArgs;
 pub(crate) use page_track::PageTrackArgs;
@@ -38,6 +40,7 @@ pub(crate) fn run(command: &Command, settings: &Settings) -> Result<Answer, Fail
         Command::Progress(args) => args.run(settings),
         Command::Status(args) => args.run(settings),
         Command::PageTrack(args) => args.run(settings),
+        Command::Binlog(args) => args.run(settings),
     }
 }
 

@@ -200,6 +200,22 @@ impl Connection {
         })
     }
 
+    /// The next piece of an answer's packet: all that is left of it, or some MiB. Returns whether
+    /// the packet has ended with it. So packets of any length are read with little memory. What
+    /// `piece` held is replaced.
+    ///
+    /// After [`Error::Timeout`] the call can be repeated, and nothing is lost.
+    pub fn read_piece(&mut self, piece: &mut Vec<u8>) -> Result<bool> {
+        if self.state == State::Over {
+            return Err(Error::Closed);
+        }
+        self.frames.read_piece(piece).inspect_err(|error| {
+            if !matches!(error, Error::Timeout { .. }) {
+                self.state = State::Over;
+            }
+        })
+    }
+
     /// A handle by which another thread can end the connection, and so a read that waits.
     pub fn shutdown_handle(&self) -> Result<ShutdownHandle> {
         let socket = self.frames.stream().socket().try_clone();

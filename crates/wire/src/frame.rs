@@ -131,7 +131,19 @@ impl<S: Write> Frames<S> {
 impl<S: Read> Frames<S> {
     /// Reads the next packet into `packet`, whose memory is reused.
     pub(crate) fn read(&mut self, packet: &mut Vec<u8>) -> Result<(), Error> {
-        loop {
+        self.collect(packet, usize::MAX).map(drop)
+    }
+
+    /// Reads the next piece of a packet into `piece`, whose memory is reused: all that is left of
+    /// the packet, or [`PIECE`] bytes or a few more of it. Returns whether the packet has ended. The limit for packets
+    /// is one for each 16 MiB of them.
+    pub(crate) fn read_piece(&mut self, piece: &mut Vec<u8>) -> Result<bool, Error> {
+        self.collect(piece, PIECE)
+    }
+
+    /// Reads on until the packet has ended, or `enough` bytes of it are there.
+    fn collect(&mut self, into: &mut Vec<u8>, enough: usize) -> Result<bool, Error> {
+        let ended = loop {
             match self.chunk {
                 Chunk::Header => self.read_header()?,
                 Chunk::Payload {
@@ -141,7 +153,11 @@ impl<S: Read> Frames<S> {
                 Chunk::Payload {
                     left: 0,
                     last: true,
-                } => break,
+                } => {
+                    self.chunk = Chunk::Header;
+                    break true;
+                }
+                Chunk::Payload { .. } if self.filled >= enough => break false,
                 Chunk::Payload { left, last } => {
                     let read = self.read_payload(left)?;
                     self.chunk = Chunk::Payload {
@@ -150,12 +166,11 @@ impl<S: Read> Frames<S> {
                     };
                 }
             }
-        }
-        self.chunk = Chunk::Header;
+        };
         self.payload.truncate(self.filled);
         self.filled = 0;
-        std::mem::swap(packet, &mut self.payload);
-        Ok(())
+        std::mem::swap(into, &mut self.payload);
+        Ok(ended)
     }
 
     fn read_header(&mut self) -> Result<(), Error> {
@@ -240,6 +255,8 @@ const HEADER: usize = 4;
 const MAX_CHUNK: usize = 0xFF_FFFF;
 const READ_AHEAD: usize = 16 << 10;
 const GROWTH: usize = 1 << 20;
+/// Bytes of a packet that are enough for a piece.
+pub(crate) const PIECE: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -319,6 +336,38 @@ mod tests {
                 }
                 assert_eq!(packet, *payload);
             }
+        }
+    }
+
+    #[test]
+    fn packets_in_pieces_are_the_same_packets() {
+        let payloads: Vec<_> = [0, 1, PIECE, MAX_CHUNK + 5, 2 * MAX_CHUNK]
+            .map(|len| (0..len).map(|at| (at / 3) as u8).collect::<Vec<_>>())
+            .into();
+        let slow = Slow {
+            bytes: packets(&payloads),
+            at: 0,
+            piece: 100_000,
+            ready: true,
+        };
+        // The limit is for one chunk, not for the packet.
+        let mut frames = Frames::new(slow, MAX_CHUNK + PIECE);
+        for payload in &payloads {
+            let (mut found, mut piece) = (Vec::new(), Vec::new());
+            loop {
+                match frames.read_piece(&mut piece) {
+                    Ok(ended) => {
+                        found.extend_from_slice(&piece);
+                        assert!(piece.len() < 2 * PIECE);
+                        if ended {
+                            break;
+                        }
+                        assert!(piece.len() >= PIECE);
+                    }
+                    Err(error) => assert!(matches!(error, Error::Timeout { .. }), "{error}"),
+                }
+            }
+            assert!(found == *payload, "{} bytes", payload.len());
         }
     }
 

@@ -10,6 +10,7 @@
 //! allocate more than the limits in [`ConnectOptions`].
 #![deny(clippy::big_endian_bytes)]
 
+mod binlog;
 mod connection;
 mod cursor;
 mod error;
@@ -24,6 +25,7 @@ mod rsa_key;
 mod stream;
 mod tls;
 
+pub use binlog::BinlogDump;
 pub use connection::{Connection, Done};
 pub use error::Error;
 pub use options::{ConnectOptions, Endpoint, Secret, SslMode, UnknownSslMode};

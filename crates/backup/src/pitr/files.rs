@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 /// Suffix of a compressed binary log.
 const ZSTD: &str = ".zstd";
+/// Suffix of the last log of an archive, which is not whole.
+const PART: &str = ".part";
 
 /// A binary log that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,8 +80,8 @@ pub(crate) struct Logs {
 
 impl Logs {
     /// What is among `places`, files and directories, of the binary log to which `first` belongs
-    /// (the name of a file on the server).
-    pub(crate) fn find(places: &[PathBuf], first: &str) -> Result<Self> {
+    /// (the name of a file on the server with this uuid).
+    pub(crate) fn find(places: &[PathBuf], first: &str, server_uuid: &str) -> Result<Self> {
         let Some((base, _)) = number_of(first) else {
             return Err(Error::refused(
                 1105,
@@ -111,6 +113,18 @@ impl Logs {
                 }
                 continue;
             }
+            if let Some(server) = crate::archive::server_of(place)?
+                && !server.eq_ignore_ascii_case(server_uuid)
+            {
+                return Err(Error::refused(
+                    1105,
+                    format!(
+                        "'{}' is the archive of the server {server}, the set is of {server_uuid}",
+                        place.display()
+                    ),
+                    "Name the binary logs of the server that was backed up.",
+                ));
+            }
             let error = |e| Error::io("read directory", place, e);
             for entry in std::fs::read_dir(place).map_err(error)? {
                 logs.take(&entry.map_err(error)?.path())?;
@@ -124,15 +138,24 @@ impl Logs {
             return Ok(false);
         };
         let name = stored.strip_suffix(ZSTD).unwrap_or(stored);
+        let name = name.strip_suffix(PART).unwrap_or(name);
         let Some((_, number)) = number_of(name).filter(|(base, _)| *base == self.base) else {
             return Ok(false);
         };
         let file = LogFile {
             name: name.to_owned(),
             path: std::path::absolute(path).map_err(|e| Error::io("open file", path, e))?,
-            compressed: name != stored,
+            compressed: stored.ends_with(ZSTD),
         };
         if let Some(other) = self.files.get(&number) {
+            // Of a log that an archiver has just finished the part may still be there.
+            let is_part = |path: &Path| path.extension().is_some_and(|end| end == &PART[1..]);
+            if is_part(&other.path) != is_part(path) && other.path.parent() == file.path.parent() {
+                if is_part(&other.path) {
+                    self.files.insert(number, file);
+                }
+                return Ok(true);
+            }
             let real = |path: &Path| {
                 path.canonicalize()
                     .map_err(|e| Error::io("open file", path, e))
@@ -207,6 +230,8 @@ pub(crate) fn number_of(name: &str) -> Option<(&str, u32)> {
 mod tests {
     use super::*;
 
+    const UUID: &str = "c42c1e3e-0f41-11ef-b6bf-d08e7908bcb1";
+
     #[test]
     fn numbers_go_on_after_six_digits() {
         assert_eq!(number_of("binlog.000013"), Some(("binlog", 13)));
@@ -224,6 +249,25 @@ mod tests {
     }
 
     #[test]
+    fn a_finished_log_counts_and_not_its_part() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [
+            "binlog.000009.part",
+            "binlog.000009.zstd",
+            "binlog.000010.part",
+        ] {
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        let logs = Logs::find(&[dir.path().to_owned()], "binlog.000009", UUID).unwrap();
+        assert!(logs.get(9).unwrap().compressed);
+        let part = logs.get(10).unwrap();
+        assert_eq!(
+            (part.name.as_str(), part.compressed),
+            ("binlog.000010", false)
+        );
+    }
+
+    #[test]
     fn a_directory_holds_much_else() {
         let dir = tempfile::tempdir().unwrap();
         for name in [
@@ -235,15 +279,18 @@ mod tests {
         ] {
             std::fs::write(dir.path().join(name), "").unwrap();
         }
-        let place = [dir.path().to_owned(), dir.path().join("binlog.000009")];
-        let logs = Logs::find(&place, "binlog.000009").unwrap();
+        let place = [
+            dir.path().to_owned(),
+            dir.path().join("binlog.000009", UUID),
+        ];
+        let logs = Logs::find(&place, "binlog.000009", UUID).unwrap();
         let numbers: Vec<u32> = logs.files.keys().copied().collect();
         assert_eq!(numbers, [9, 999_999, 1_000_000]);
         assert!(logs.get(1_000_000).unwrap().compressed);
         assert_eq!(logs.name(1_000_000), "binlog.1000000");
-        assert!(Logs::find(&[dir.path().join("relay.000001")], "binlog.000009").is_err());
+        assert!(Logs::find(&[dir.path().join("relay.000001")], "binlog.000009", UUID).is_err());
         std::fs::write(dir.path().join("binlog.000009.zstd"), "").unwrap();
-        let error = Logs::find(&place, "binlog.000009").unwrap_err();
+        let error = Logs::find(&place, "binlog.000009", UUID).unwrap_err();
         assert!(error.to_string().contains("there twice"), "{error}");
     }
 }

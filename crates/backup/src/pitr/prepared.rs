@@ -48,7 +48,7 @@ impl Prepared {
         }
         let program = Program::find(point.mysqld.as_deref(), point.mysqld_defaults.as_deref())?;
         program.check_version(&manifest.server.version)?;
-        let logs = Logs::find(&point.binlogs, &start.position.file)?;
+        let logs = Logs::find(&point.binlogs, &start.position.file, &manifest.server.uuid)?;
         let plan = scan(&logs, &start, &point.until, PIECE, job)?;
         job.progress.replay().checked();
         tracing::info!(

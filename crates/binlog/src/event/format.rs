@@ -26,7 +26,7 @@ pub struct FormatDescription {
 }
 
 impl FormatDescription {
-    /// Parses the event's bytes behind the header, up to the end of the event.
+    /// Parses the event's body without its checksum.
     ///
     /// # Errors
     /// [`Problem::Unsupported`] for files of MariaDB, and of MySQL before 5.6.1, which has no
@@ -51,8 +51,7 @@ impl FormatDescription {
             let detail = format!("binary log of server version '{server_version}': too old");
             return Err(Problem::Unsupported(detail));
         }
-        let tail = super::CHECKSUM_LEN + 1;
-        let lengths = cursor.rest().len().checked_sub(tail);
+        let lengths = cursor.rest().len().checked_sub(1);
         let lengths = lengths.ok_or_else(|| Problem::damaged("a format description cut short"))?;
         cursor.take(lengths, "the lengths of event types")?;
         let checksum = match cursor.u8("the checksum algorithm")? {
