@@ -176,3 +176,74 @@ fn an_earlier_point_is_refused_with_a_hint() {
     assert!(ended.stderr.contains("hint:"), "{}", ended.stderr);
     assert!(!PathBuf::from(world.path("data")).exists());
 }
+
+#[test]
+fn an_archive_is_a_source_of_binary_logs_of_its_server_only() {
+    let world = world();
+    world
+        .run(&[
+            "binlog",
+            "archive",
+            "--to",
+            &world.path("archive"),
+            "--compress=zstd",
+        ])
+        .expect(0);
+    world
+        .server
+        .sql("FLUSH BINARY LOGS; INSERT INTO s.t (v) VALUES ('not archived yet')")
+        .unwrap();
+    world
+        .run(&[
+            "binlog",
+            "archive",
+            "--to",
+            &world.path("archive"),
+            "--compress=zstd",
+        ])
+        .expect(0);
+    let names: Vec<String> = std::fs::read_dir(world.path("archive"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert!(
+        names.iter().any(|name| name.ends_with(".zstd")),
+        "{names:?}"
+    );
+    assert!(
+        names.iter().any(|name| name.ends_with(".part")),
+        "{names:?}"
+    );
+    let restore = |archive: &str, to: &str| {
+        let mut command = innoclone(&world.state_dir());
+        command
+            .args(["restore", &world.path("full"), "--to", &world.path(to)])
+            .args(["--until", "latest", "--mysqld", &world.path("mysqld")])
+            .args(["--binlogs", &world.path(archive)]);
+        run(&mut command)
+    };
+    restore("archive", "data").expect(0);
+    let restored = Server::start_on(&PathBuf::from(world.path("data")), &[]).unwrap();
+    assert_eq!(sums(&restored), sums(&world.server));
+
+    let state = std::fs::read_to_string(PathBuf::from(world.path("archive")).join("archive.json"));
+    let uuid = world.server.query_value("SELECT @@server_uuid").unwrap();
+    let state = state
+        .unwrap()
+        .replace(&uuid, "c42c1e3e-0f41-11ef-b6bf-d08e7908bcb1");
+    std::fs::create_dir(world.path("foreign")).unwrap();
+    std::fs::write(
+        PathBuf::from(world.path("foreign")).join("archive.json"),
+        state,
+    )
+    .unwrap();
+    let ended = restore("foreign", "none").expect(1);
+    assert!(
+        ended
+            .stderr
+            .contains("is the archive of the server c42c1e3e"),
+        "{}",
+        ended.stderr
+    );
+    assert!(!PathBuf::from(world.path("none")).exists());
+}

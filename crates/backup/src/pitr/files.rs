@@ -279,10 +279,7 @@ mod tests {
         ] {
             std::fs::write(dir.path().join(name), "").unwrap();
         }
-        let place = [
-            dir.path().to_owned(),
-            dir.path().join("binlog.000009", UUID),
-        ];
+        let place = [dir.path().to_owned(), dir.path().join("binlog.000009")];
         let logs = Logs::find(&place, "binlog.000009", UUID).unwrap();
         let numbers: Vec<u32> = logs.files.keys().copied().collect();
         assert_eq!(numbers, [9, 999_999, 1_000_000]);
