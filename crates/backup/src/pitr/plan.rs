@@ -19,6 +19,8 @@ pub(crate) struct Plan {
     pub(crate) transactions: u64,
     /// Bytes in all pieces.
     pub(crate) bytes: u64,
+    /// `server_id` of the donor.
+    pub(crate) server_id: u32,
 }
 
 /// A file, and what of it is replayed.

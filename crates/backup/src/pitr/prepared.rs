@@ -78,9 +78,11 @@ impl Prepared {
         let server = self.start(datadir, owner, job)?;
         self.check_started(&server)?;
         replay::replay(&self.plan, &server, &work, owner, job)?;
+        let gtids = &self.plan.end.gtids;
+        let are_kept = gtids.is_empty() || replay::keeps_gtids(gtids, &server, job)?;
         server.stop(job)?;
         std::fs::remove_dir_all(&work).map_err(|e| Error::io("remove file", &work, e))?;
-        if !self.plan.end.gtids.is_empty() {
+        if !are_kept {
             let server = self.start(datadir, owner, job)?;
             replay::settle_gtids(&self.plan.end.gtids, &server)?;
             server.stop(job)?;
@@ -110,6 +112,7 @@ impl Prepared {
             datadir,
             variables: &self.manifest.server.variables,
             owner,
+            server_id: self.plan.server_id,
             workers: job.parallel(),
             buffer_pool: (!self.program.has_defaults()).then(buffer_pool),
         };

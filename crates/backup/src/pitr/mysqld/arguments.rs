@@ -15,6 +15,8 @@ pub(crate) struct Layout<'a> {
     pub(crate) variables: &'a BTreeMap<String, String>,
     /// Who owns the directory, if that is not who we are.
     pub(crate) owner: Option<(u32, u32)>,
+    /// `server_id` of the donor.
+    pub(crate) server_id: u32,
     /// Workers of the applier.
     pub(crate) workers: usize,
     /// `innodb_buffer_pool_size` in bytes, unless an option file may say it.
@@ -103,8 +105,8 @@ pub(super) fn arguments(layout: &Layout<'_>, private: &Path, init: &Path) -> Vec
             args.push(format!("--{}={value}", name.replace('_', "-")).into());
         }
     }
-    // Not that of any server whose events are replayed.
-    args.push("--server-id=4294967295".into());
+    // Events record it as their originator. With 0 there is no replication.
+    args.push(format!("--server-id={}", layout.server_id.max(1)).into());
     args.push(format!("--replica-parallel-workers={}", layout.workers).into());
     if let Some(bytes) = layout.buffer_pool {
         args.push(format!("--innodb-buffer-pool-size={bytes}").into());

@@ -132,10 +132,6 @@ impl Mysqld {
         session
             .execute(&drop)
             .map_err(|e| self.lost("drop our account", e))?;
-        // GTIDs that are in its own log only come into mysql.gtid_executed when the log is rotated.
-        session
-            .execute("FLUSH NO_WRITE_TO_BINLOG BINARY LOGS")
-            .map_err(|e| self.lost("rotate the binary log", e))?;
         session.close();
         tracing::info!("shut down mysqld");
         self.process.terminate()?;

@@ -136,6 +136,45 @@ fn check_gtids(wanted: &GtidSet, executed: &GtidSet) -> Result<()> {
     ))
 }
 
+/// Whether the server, when it is started again, will know that it has executed exactly `wanted`.
+///
+/// That is read from a table then. Its own log brings the GTIDs of sessions there when it is rotated,
+/// and a thread of InnoDB those of the applier, some ten times a second.
+pub(super) fn keeps_gtids(wanted: &GtidSet, server: &Mysqld, job: &Job) -> Result<bool> {
+    const PATIENCE: u32 = 20;
+    let lost = |e| server.lost("read mysql.gtid_executed", e);
+    let mut session = server.session()?;
+    session
+        .execute("FLUSH NO_WRITE_TO_BINLOG BINARY LOGS")
+        .map_err(lost)?;
+    for _ in 0..PATIENCE {
+        let rows = session
+            .query("SELECT * FROM mysql.gtid_executed")
+            .map_err(lost)?;
+        let mut kept = GtidSet::new();
+        for row in rows.iter() {
+            let text = |column| row.text(column).unwrap_or_default().trim().to_owned();
+            // Servers before 8.3 have no tags.
+            let source = match text(3) {
+                tag if tag.is_empty() => text(0),
+                tag => format!("{}:{tag}", text(0)),
+            };
+            let range = format!("{source}:{}-{}", text(1), text(2));
+            let range: GtidSet = range.parse().map_err(|e| {
+                Error::refused(1105, format!("mysql.gtid_executed has '{range}': {e}"), "")
+            })?;
+            kept.union_with(&range);
+        }
+        if kept == *wanted {
+            session.close();
+            return Ok(true);
+        }
+        job.sleep(std::time::Duration::from_millis(100))?;
+    }
+    session.close();
+    Ok(false)
+}
+
 /// Of a server that was started again after the replay: it has executed exactly what the plan says.
 ///
 /// A server without its binary log forgets the GTIDs of `XA COMMIT` and `XA ROLLBACK` that its

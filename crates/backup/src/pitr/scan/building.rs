@@ -30,6 +30,7 @@ impl Building {
                 next: None,
                 transactions: 0,
                 bytes: 0,
+                server_id: 0,
             },
             largest,
         }
@@ -52,6 +53,13 @@ impl Building {
             begin: 0,
             end: 0,
         });
+    }
+
+    /// The donor's `server_id`, as the first file has it.
+    pub(super) fn donor(&mut self, server_id: u32) {
+        if self.plan.server_id == 0 {
+            self.plan.server_id = server_id;
+        }
     }
 
     /// The position behind what is in no transaction.

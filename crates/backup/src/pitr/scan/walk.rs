@@ -104,6 +104,7 @@ impl<'a> Walk<'a> {
         let mut reader = Reader::new(name, file.open()?).map_err(refused)?;
         let facts = FileFacts::read(&mut reader).map_err(refused)?;
         self.check_facts(file, &facts)?;
+        building.donor(facts.server_id);
         let first = number_of(&self.start.position.file).is_some_and(|(_, first)| first == number);
         let mut before = First::new(facts.begun);
         let mut transactions = Transactions::new(reader);
