@@ -39,3 +39,9 @@ pub struct PointInTime {
     /// An option file for it. `None`: it reads none.
     pub mysqld_defaults: Option<PathBuf>,
 }
+
+/// What a replay would have a session execute for the body of a query event, without its checksum:
+/// the settings, and the statement. `None` for what is no such event. Any bytes may be given.
+pub fn logged_statement(body: &[u8]) -> Option<(String, Vec<u8>)> {
+    replay::words(body)
+}

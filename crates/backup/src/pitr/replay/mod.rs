@@ -4,6 +4,8 @@ mod applier;
 mod pieces;
 mod statement;
 
+pub(super) use statement::words;
+
 use super::mysqld::Mysqld;
 use super::plan::{PieceKind, Plan};
 use crate::{Error, Job, Result};
@@ -152,7 +154,7 @@ pub(super) fn keeps_gtids(wanted: &GtidSet, server: &Mysqld, job: &Job) -> Resul
             .query("SELECT * FROM mysql.gtid_executed")
             .map_err(lost)?;
         let mut kept = GtidSet::new();
-        for row in rows.iter() {
+        for row in &rows {
             let text = |column| row.text(column).unwrap_or_default().trim().to_owned();
             // Servers before 8.3 have no tags.
             let source = match text(3) {
