@@ -1,5 +1,6 @@
 //! Takes the events of a stream into the archive.
 
+use super::arriving::{Arriving, next_name};
 use super::attach::{End, NOT_GRANTED, Source, not_granted, other_history, start};
 use super::directory::{Directory, Storage};
 use super::follow::{ArchiveReport, ArchiveRequest};
@@ -7,12 +8,12 @@ use super::name::LogName;
 use super::part::Part;
 use super::scan::scan;
 use super::state::State;
-use super::stream::{Arrived, Stream, lost, malformed};
-use super::track::{Tail, Track, keep};
+use super::stream::{Arrived, MALFORMED, Stream, lost, malformed};
+use super::track::{Tail, Track};
 use crate::io::remove_file;
 use crate::{Error, Job, Result, Stage};
 use binlog::Problem;
-use binlog::event::{CHECKSUM_LEN, EventDigest, EventHeader, EventType, HEADER_LEN, Rotate, flags};
+use binlog::event::{EventHeader, EventType, flags};
 use binlog::gtid::GtidSet;
 use std::time::Instant;
 
@@ -31,7 +32,7 @@ struct Current {
     track: Track,
     /// The file that is written, if the log is not whole.
     part: Option<Part>,
-    /// Transactions of the files before this one, where they are known.
+    /// Transactions of the files before this one, if the server has to show that it knows them.
     before: Option<GtidSet>,
 }
 
@@ -123,6 +124,10 @@ impl<'a> Archiver<'a> {
         self.settle()?;
         match outcome {
             Err(Error::Cancelled) => Ok(Ended::Cancelled),
+            // Bytes from the middle of some other event.
+            Err(error) if place.tail.is_some() && error.code() == MALFORMED => {
+                Err(other_history(error))
+            }
             // What the server says when it has no such event, or no such file.
             Err(Error::Server { source, .. }) if source.code() == Some(1236) => {
                 if place.tail.is_some() {
@@ -265,7 +270,10 @@ impl<'a> Archiver<'a> {
                 let detail = format!("its {} ends before {}", track.name, track.end);
                 return Err(other_history(detail));
             }
-            before = Some(track.gtids.clone());
+            if place.at.is_none() {
+                // No event that we have was sent again: something else must tie the two together.
+                before = Some(track.gtids.clone());
+            }
             self.finish()?;
         }
         let part = Part::create(&self.directory.path, &name.to_string())?;
@@ -363,69 +371,3 @@ impl<'a> Archiver<'a> {
             .map_or(Ok(()), |part| part.sync(false))
     }
 }
-
-/// An event whose bytes come in.
-struct Arriving {
-    digest: Option<EventDigest>,
-    crc: crc32fast::Hasher,
-    /// What is kept, the header included.
-    kept: Vec<u8>,
-    keep: usize,
-    length: usize,
-}
-
-impl Arriving {
-    fn new(header: &EventHeader, covered: bool) -> Result<Self, Problem> {
-        let digest = covered.then(|| EventDigest::new(header)).transpose()?;
-        let checksum = if covered { CHECKSUM_LEN } else { 0 };
-        Ok(Self {
-            digest,
-            crc: crc32fast::Hasher::new(),
-            kept: Vec::new(),
-            keep: HEADER_LEN + keep(header.kind) + checksum,
-            length: header.length as usize - checksum,
-        })
-    }
-
-    fn take(&mut self, bytes: &[u8]) {
-        if let Some(digest) = &mut self.digest {
-            digest.update(bytes);
-        }
-        self.crc.update(bytes);
-        let room = self.keep.saturating_sub(self.kept.len());
-        self.kept
-            .extend_from_slice(bytes.get(..room).unwrap_or(bytes));
-    }
-
-    /// The CRC32 of all of it, and the body without checksum.
-    fn finish(mut self) -> Result<(u32, Vec<u8>), Problem> {
-        self.digest.map_or(Ok(()), EventDigest::finish)?;
-        self.kept.truncate(self.length);
-        self.kept.drain(..HEADER_LEN.min(self.kept.len()));
-        Ok((self.crc.finalize(), self.kept))
-    }
-}
-
-/// The name in an artificial rotate event. Whether that has a checksum depends on the server's
-/// settings of this moment, so it is tried.
-fn next_name(stream: &mut Stream, header: &EventHeader, job: &Job) -> Result<LogName> {
-    if header.length > LONGEST_NAME {
-        return Err(malformed("a rotate event with an endless name"));
-    }
-    let mut bytes = Vec::new();
-    stream.read(header, job, &mut |piece| {
-        bytes.extend_from_slice(piece);
-        Ok(())
-    })?;
-    let summed = EventDigest::new(header).is_ok_and(|mut digest| {
-        digest.update(&bytes);
-        digest.finish().is_ok()
-    });
-    let length = bytes.len() - if summed { CHECKSUM_LEN } else { 0 };
-    let body = bytes.get(HEADER_LEN..length).unwrap_or_default();
-    let rotate = Rotate::parse(body).map_err(malformed)?;
-    rotate.file.parse().map_err(malformed)
-}
-
-/// Bytes of a rotate event with the longest name of a file.
-const LONGEST_NAME: u32 = 1024;

@@ -206,7 +206,8 @@ fn clean(path: &Path) -> Result<()> {
             base.parse::<LogName>().is_ok() && names.contains(&stored)
         };
         let left = name.strip_suffix(UNFINISHED);
-        if left.is_some_and(|base| base.parse::<LogName>().is_ok())
+        if State::is_unfinished(name)
+            || left.is_some_and(|base| base.parse::<LogName>().is_ok())
             || name.strip_suffix(PART).is_some_and(whole)
         {
             remove_file(&path.join(name))?;

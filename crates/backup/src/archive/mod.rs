@@ -10,6 +10,7 @@
 //! another one does not pass.
 
 mod archiver;
+mod arriving;
 mod attach;
 mod directory;
 mod follow;

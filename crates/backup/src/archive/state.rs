@@ -88,6 +88,11 @@ impl State {
         u32::from_str_radix(digits, 16).unwrap_or(0) | 1 << 31
     }
 
+    /// Whether a name is that of a state that is not whole.
+    pub(super) fn is_unfinished(name: &str) -> bool {
+        name == UNFINISHED
+    }
+
     /// Whether a name is that of the state, or of what a killed run left of it.
     pub(super) fn is_name(name: &str) -> bool {
         name == STATE || name == UNFINISHED

@@ -117,10 +117,13 @@ pub(super) fn lost(error: wire::Error) -> Error {
     Error::server("read the binary log", error)
 }
 
+/// Number of the error for bytes that no server sends.
+pub(super) const MALFORMED: u16 = 2027;
+
 /// Bytes that no server sends.
 pub(super) fn malformed(what: impl std::fmt::Display) -> Error {
     Error::refused(
-        2027,
+        MALFORMED,
         format!("malformed packet in the stream of the binary log: {what}"),
         "What was archived before is good. Run the command again to continue.",
     )

@@ -123,6 +123,36 @@ fn a_torn_or_damaged_end_is_fetched_again() {
     }
 }
 
+/// A run that was killed between two steps of finishing a file.
+#[test]
+fn what_was_left_half_done_is_cleaned_up() {
+    let scene = Scene::new();
+    scene.work();
+    scene.archive_ok(&["--compress=zstd"]);
+    let archived = list(&scene.to()).unwrap();
+    let [.., last, part] = archived.as_slice() else {
+        panic!("{archived:?}");
+    };
+    let left = |name: &str, bytes: &[u8]| std::fs::write(scene.to().join(name), bytes).unwrap();
+    let whole = std::fs::read(scene.server.datadir().join(last.name.to_string())).unwrap();
+    let next = std::fs::read(&part.path).unwrap();
+
+    // The compressed file was durable, its part not removed.
+    std::fs::remove_file(&part.path).unwrap();
+    left(&format!("{}.part", last.name), &whole);
+    left("archive.json.tmp", b"{");
+    scene.archive_ok(&[]);
+    scene.assert_whole();
+
+    // The compressed file was under way.
+    std::fs::remove_file(&part.path).unwrap();
+    std::fs::remove_file(&last.path).unwrap();
+    left(&format!("{}.part", last.name), &whole);
+    left(&format!("{}.zstd.tmp", last.name), &next);
+    scene.archive_ok(&["--compress=zstd"]);
+    scene.assert_whole();
+}
+
 #[test]
 fn a_full_disk_is_told_and_the_archive_continues_on_a_larger_one() {
     let scene = Scene::new();

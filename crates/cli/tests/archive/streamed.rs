@@ -117,6 +117,23 @@ fn large_events_without_checksums_or_gtids() {
     scene.assert_whole();
 }
 
+#[test]
+fn numbers_of_seven_digits_follow_those_of_six() {
+    let scene = Scene::new();
+    let reset = "RESET BINARY LOGS AND GTIDS TO 999998";
+    scene.server.sql(reset).unwrap();
+    scene.work();
+    scene.archive_ok(&["--compress=zstd"]);
+    scene.work();
+    scene.archive_ok(&[]);
+    let logs = scene.logs();
+    assert!(
+        logs.iter().any(|name| name.ends_with(".1000000")),
+        "{logs:?}"
+    );
+    scene.assert_whole();
+}
+
 /// Such a server puts two bytes more in front of the events of replicas that acknowledge them.
 #[test]
 fn a_server_that_waits_for_other_replicas_is_archived_like_any() {
