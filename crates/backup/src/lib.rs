@@ -18,6 +18,7 @@ mod error;
 mod files;
 mod io;
 mod job;
+pub mod pitr;
 mod progress;
 pub mod recipient;
 pub mod set;

@@ -2,6 +2,7 @@
 //! the terminal bar, `--json`, the catalogue.
 
 use crate::Stage;
+use crate::pitr::ReplayProgress;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -62,6 +63,7 @@ struct Life {
 pub struct Progress {
     stages: [Counters; 5],
     source_bytes: AtomicU64,
+    replay: ReplayProgress,
 }
 
 impl Progress {
@@ -102,6 +104,12 @@ impl Progress {
     /// Marks `stage` as ended well.
     pub fn end(&self, stage: Stage) {
         lock(&self.counters(stage).life).ended = Some(Instant::now());
+    }
+
+    /// How far the replay of binary logs is, which follows the stages of a restore to a point in
+    /// time.
+    pub fn replay(&self) -> &ReplayProgress {
+        &self.replay
     }
 
     /// Marks every running stage as failed.

@@ -96,3 +96,42 @@ fn damaged_manifests_are_errors_and_not_panics() {
         fuzz_bodies::manifest(&bytes);
     }
 }
+
+#[test]
+fn damaged_query_events_are_no_statements_or_others() {
+    let mut random = Random(0xD1B5_4A32_D192_ED03);
+    let variables: [&[u8]; 6] = [
+        b"\x00\0\0\0\0",
+        b"\x04\x2d\0\x2d\0\xff\0",
+        b"\x05\x06+08:00",
+        b"\x0b\x04us`r\x04host",
+        b"\x0c\x01shop\0",
+        b"\x0d\x01\x02\0",
+    ];
+    let texts: [&[u8]; 4] = [
+        b"CREATE DEFINER=`a`@`b` EVENT e ON SCHEDULE EVERY 1 DAY DO SELECT 1",
+        b"/*!50106 ALTER EVENT e DISABLE */",
+        b"alter definer='a''b'@'c' event e enable",
+        b"BEGIN",
+    ];
+    for round in 0..20_000 {
+        let chosen: Vec<&[u8]> = (0..random.below(7))
+            .map(|_| variables[random.below(variables.len())])
+            .collect();
+        let chosen = chosen.concat();
+        let mut body = vec![0; 8];
+        body.extend([4, 0, 0, chosen.len() as u8, 0]);
+        body.extend(chosen);
+        body.extend(b"shop\0");
+        body.extend(texts[random.below(texts.len())]);
+        for _ in 0..round % 3 {
+            let at = random.below(body.len());
+            match random.below(3) {
+                0 => body[at] ^= 1 << random.below(8),
+                1 => body.truncate(at.max(1)),
+                _ => body.insert(at, random.below(256) as u8),
+            }
+        }
+        fuzz_bodies::logged_statement(&body);
+    }
+}

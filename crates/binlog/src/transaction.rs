@@ -125,6 +125,17 @@ impl<R: Read> Transactions<R> {
     /// As [`Reader::next_event`], except that a file which ends within an event only ends with an
     /// incomplete transaction; and [`Problem::Damaged`] when events are not in groups.
     pub fn next_transaction(&mut self) -> Result<Option<Transaction>> {
+        self.next_transaction_seeing(&mut |_| {})
+    }
+
+    /// The same, with every event on the way shown to `see`, also those in no transaction.
+    ///
+    /// # Errors
+    /// As [`next_transaction`](Self::next_transaction).
+    pub fn next_transaction_seeing(
+        &mut self,
+        see: &mut dyn FnMut(&Event<'_>),
+    ) -> Result<Option<Transaction>> {
         while !self.done {
             let begin = self.reader.offset();
             let event = match self.reader.next_event() {
@@ -146,6 +157,7 @@ impl<R: Read> Transactions<R> {
                 }
                 return Ok(self.incomplete(begin));
             };
+            see(&event);
             match step(&mut self.open, &event) {
                 Ok(Step::Inside) => {}
                 Ok(Step::Complete(transaction)) => {

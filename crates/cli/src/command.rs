@@ -2,8 +2,8 @@
 
 mod apply;
 mod backup;
-mod compression;
 mod binlog;
+mod compression;
 mod decompress;
 mod history;
 mod page_track;

@@ -10,6 +10,10 @@ use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
 
 use crate::logging::bars;
 
+mod replay;
+
+use replay::ReplayView;
+
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Show {
@@ -34,11 +38,14 @@ impl Monitor {
         let (stop, stopped) = channel();
         let thread = std::thread::spawn(move || {
             let mut view = View::new(show);
+            let mut replay = ReplayView::new(show);
             // The end of the channel is the signal to stop.
             while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
                 view.update(&progress.sample());
+                replay.update(&progress.replay().sample());
             }
             view.update(&progress.sample());
+            replay.update(&progress.replay().sample());
         });
         Self {
             stop: Some(stop),

@@ -8,14 +8,13 @@
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use testkit::{Install, Scratch, Server, ServerOptions};
+use testkit::{Scratch, Server, ServerOptions};
 
 #[test]
 fn every_command_of_the_guide_does_what_it_says() {
@@ -116,7 +115,10 @@ impl Shell {
             std::fs::create_dir(dir.join(name)).unwrap();
         }
         for program in ["mysql", "mysqladmin", "mysqlbinlog", "mysqld"] {
-            install(server.install(), program, &bin.join(program));
+            server
+                .install()
+                .script(program, &bin.join(program))
+                .unwrap();
         }
         let innoclone = bin.join("innoclone");
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_innoclone"), innoclone).unwrap();
@@ -192,19 +194,6 @@ impl Drop for Shell {
         let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         let _ = self.process.wait();
     }
-}
-
-/// Makes a program of the installation one that can be called by its name.
-fn install(install: &Install, program: &str, path: &PathBuf) {
-    let command = install.command(program);
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
-    let mut script = "#!/bin/sh\nexec".to_owned();
-    for word in words {
-        let _ = write!(script, " '{}'", word.to_str().unwrap());
-    }
-    script.push_str(" \"$@\"\n");
-    std::fs::write(path, script).unwrap();
-    std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
 }
 
 const END: &str = "--end-of-step--";

@@ -92,6 +92,28 @@ impl Install {
         }
     }
 
+    /// Writes a program at `path` that runs one of the server's programs as a user would: options
+    /// that must come first may be given, and `--no-defaults` stands for them if not.
+    pub fn script(&self, program: &str, path: &Path) -> Result<()> {
+        use std::os::unix::fs::PermissionsExt;
+
+        let command = self.command(program);
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        let mut script = String::from(SCRIPT);
+        for word in words {
+            let word = word.to_str().context("a path that is not UTF-8")?;
+            if word == "--no-defaults" {
+                script.push_str(" \"$first\"");
+            } else {
+                script.push_str(&format!(" '{word}'"));
+            }
+        }
+        script.push_str(" \"$@\"\n");
+        fs_err::write(path, script)?;
+        fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
+        Ok(())
+    }
+
     /// Where mysqld is.
     pub fn mysqld(&self) -> &Path {
         &self.mysqld
@@ -196,6 +218,11 @@ impl Install {
         }
     }
 }
+
+const SCRIPT: &str = "#!/bin/sh
+first=--no-defaults
+case $1 in --no-defaults|--defaults-*) first=$1; shift;; esac
+exec";
 
 /// Where downloads and prepared data directories are kept: `$INNOCLONE_CACHE`, or `.cache` of the
 /// checkout.

@@ -106,6 +106,11 @@ fn logs(directory: &Path) -> Result<Vec<ArchivedLog>> {
     Ok(found)
 }
 
+/// The uuid of the server whose archive a directory is; `None` if it is no archive.
+pub(crate) fn server_of(directory: &Path) -> Result<Option<String>> {
+    Ok(State::read(directory)?.map(|state| state.server_uuid))
+}
+
 fn names(directory: &Path) -> Result<Vec<String>> {
     let failed = |e| Error::io("read directory", directory, e);
     let mut names = Vec::new();

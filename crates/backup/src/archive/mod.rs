@@ -22,6 +22,7 @@ mod state;
 mod stream;
 mod track;
 
+pub(crate) use directory::server_of;
 pub use directory::{ArchivedLog, Storage, list};
 pub use follow::{ArchiveReport, ArchiveRequest, archive};
 pub use name::LogName;

@@ -12,5 +12,7 @@ pub use apply::{ApplyReport, ApplyRequest, apply};
 pub use backup::{BackupReport, BackupRequest, backup};
 pub use decompress::{DecompressReport, DecompressRequest, decompress, decompress_file};
 pub use history::rebuild_history;
-pub use restore::{RestoreReport, RestoreRequest, restore};
+pub use restore::{
+    PointInTimeReport, RestoreReport, RestoreRequest, restore, restore_commands, restore_until,
+};
 pub use verify::{Problem, VerifiedKind, VerifyReport, VerifyRequest, verify};

@@ -2,6 +2,7 @@
 
 use crate::chain::Chain;
 use crate::donor::chain::ChainDonor;
+use crate::pitr::{PointInTime, Prepared, ReplayReport};
 use crate::recipient::{DataDirectoryRecipient, Recipient, Target, free_space};
 use crate::set::{BinlogPosition, CloneRecord, LsnRecord, SetId};
 use crate::{Error, Job, Result, engine};
@@ -44,8 +45,52 @@ pub struct RestoreReport {
     pub seconds: f64,
 }
 
+/// A restore to a point in time that was made.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct PointInTimeReport {
+    /// The restore of the set. Its binary log position is that of the set.
+    #[serde(flatten)]
+    pub restore: RestoreReport,
+    /// What was replayed into it, and the state that it has now.
+    pub point_in_time: ReplayReport,
+}
+
 /// Restores.
 pub fn restore(request: &RestoreRequest, job: &Job) -> Result<RestoreReport> {
+    run(request, None, job).map(|(report, _)| report)
+}
+
+/// Restores, and replays binary logs up to a point in time. Nothing is changed before they, and the
+/// mysqld that is to replay them, have been checked.
+pub fn restore_until(
+    request: &RestoreRequest,
+    point: &PointInTime,
+    job: &Job,
+) -> Result<PointInTimeReport> {
+    let (restore, replay) = run(request, Some(point), job)?;
+    let bug = || Error::refused(1105, "nothing was replayed", "This is a bug.");
+    Ok(PointInTimeReport {
+        restore,
+        point_in_time: replay.ok_or_else(bug)?,
+    })
+}
+
+/// The commands of MySQL's own programs that do the same as [`restore_until`]. The binary logs are
+/// checked, nothing is changed.
+pub fn restore_commands(
+    request: &RestoreRequest,
+    point: &PointInTime,
+    job: &Job,
+) -> Result<String> {
+    let chain = Chain::find(&request.set, &request.chain)?;
+    Ok(Prepared::new(point, &chain, job)?.commands(request))
+}
+
+fn run(
+    request: &RestoreRequest,
+    point: Option<&PointInTime>,
+    job: &Job,
+) -> Result<(RestoreReport, Option<ReplayReport>)> {
     let begin = Instant::now();
     let target = Target::new(&request.to, request.force)?;
     let chain = Chain::find(&request.set, &request.chain)?;
@@ -55,6 +100,14 @@ pub fn restore(request: &RestoreRequest, job: &Job) -> Result<RestoreReport> {
         .map(|set| set.path().to_owned())
         .collect();
     target.check_outside(&sources)?;
+    let replay = match point {
+        Some(point) => {
+            target.check_usable()?;
+            target.check_not_within(&point.binlogs)?;
+            Some(Prepared::new(point, &chain, job)?)
+        }
+        None => None,
+    };
     // An unfinished restore is cleared before the space is counted.
     target.clear_incomplete()?;
     target.check_empty()?;
@@ -81,10 +134,24 @@ pub fn restore(request: &RestoreRequest, job: &Job) -> Result<RestoreReport> {
         ..CloneRecord::default()
     };
     let destination = target.path().to_owned();
-    let recipient: Arc<dyn Recipient> =
-        Arc::new(DataDirectoryRecipient::new(target, owner, clone, job));
+    let mut recipient = DataDirectoryRecipient::new(target, owner, clone, job);
+    if replay.is_some() {
+        recipient = recipient.goes_on();
+    }
+    let recipient = Arc::new(recipient);
     let mut donor = donor;
-    let snapshot = engine::run(&mut donor, &recipient, job)?;
+    let copy: Arc<dyn Recipient> = recipient.clone();
+    let mut snapshot = engine::run(&mut donor, &copy, job)?;
+    let binlog = snapshot.binlog.clone();
+    let replay = match replay {
+        Some(replay) => {
+            let report = replay.run(&destination, owner, job)?;
+            snapshot.binlog = report.binlog.clone();
+            recipient.finish(&snapshot)?;
+            Some(report)
+        }
+        None => None,
+    };
     let bytes = job
         .progress
         .sample()
@@ -92,13 +159,14 @@ pub fn restore(request: &RestoreRequest, job: &Job) -> Result<RestoreReport> {
         .take(4)
         .map(|stage| stage.data)
         .sum();
-    Ok(RestoreReport {
+    let report = RestoreReport {
         destination,
         sets,
         lsn: snapshot.lsn,
-        binlog: snapshot.binlog,
+        binlog,
         variables: manifest.server.variables,
         bytes,
         seconds: begin.elapsed().as_secs_f64(),
-    })
+    };
+    Ok((report, replay))
 }

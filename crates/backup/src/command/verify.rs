@@ -16,7 +16,7 @@ mod set;
 
 use self::findings::Findings;
 use crate::chain::Chain;
-use crate::set::layout::{CHUNK_VALUES, IN_PROGRESS, MANIFEST, MANIFEST_DIGEST};
+use crate::set::layout::{CHUNK_VALUES, IN_PROGRESS, MANIFEST, MANIFEST_DIGEST, REPLAYING};
 use crate::set::{SetId, is_half_decompressed};
 use crate::{Error, Job, Result};
 use std::path::{Path, PathBuf};
@@ -124,14 +124,17 @@ fn verify_directory(path: PathBuf, request: &VerifyRequest, job: &Job) -> Result
         return Err(Error::io("open directory", &path, error));
     }
     let findings = Findings::new(&path);
+    let unfinished = "marks a directory that was never completed, or still is under construction";
     let half = is_half_decompressed(&path);
     if half {
         let detail = "marks a directory that is half decompressed: run 'innoclone decompress \
                       --remove-original' on it again";
         findings.add(IN_PROGRESS, detail);
     } else if path.join(IN_PROGRESS).exists() {
-        let detail = "marks a directory that was never completed, or still is under construction";
-        findings.add(IN_PROGRESS, detail);
+        findings.add(IN_PROGRESS, unfinished);
+    }
+    if path.join(REPLAYING).exists() {
+        findings.add(REPLAYING, unfinished);
     }
     let kind = if is_set(&path) {
         VerifiedKind::Set

@@ -18,6 +18,7 @@ pub struct DataDirectoryRecipient {
     tree: Tree,
     clone: CloneRecord,
     progress: Arc<crate::Progress>,
+    goes_on: bool,
 }
 
 impl DataDirectoryRecipient {
@@ -29,7 +30,37 @@ impl DataDirectoryRecipient {
             tree,
             clone,
             progress: Arc::clone(&job.progress),
+            goes_on: false,
         }
+    }
+
+    /// Sealing leaves the directory marked as unfinished, for binary logs to be replayed into it.
+    pub(crate) fn goes_on(mut self) -> Self {
+        self.goes_on = true;
+        self
+    }
+
+    /// Ends a directory that [went on](Self::goes_on): it holds the state of `snapshot` now.
+    pub(crate) fn finish(&self, snapshot: &Snapshot) -> Result<()> {
+        let path = self.target.path().join(VIEW_STATUS);
+        crate::io::remove_file(&path)?;
+        self.write_view(VIEW_STATUS, &view_status(snapshot, &self.ended()).to_text())?;
+        fsync_dir(&self.target.path().join(CLONE_DIR))?;
+        self.target.mark_replayed()
+    }
+
+    fn ended(&self) -> CloneRecord {
+        let mut clone = self.clone.clone();
+        clone.end_us = jiff::Timestamp::now().as_microsecond();
+        clone
+    }
+
+    fn write_view(&self, name: &str, text: &str) -> Result<()> {
+        let path = self.target.path().join(name);
+        write_new(&path, text.as_bytes())?;
+        self.tree.adopt(&path)?;
+        let file = std::fs::File::open(&path).map_err(|e| Error::io("open file", &path, e))?;
+        crate::io::fsync_file(&file, &path)
     }
 }
 
@@ -87,22 +118,15 @@ impl Recipient for DataDirectoryRecipient {
 
     fn seal(&self, snapshot: &Snapshot) -> Result<()> {
         let root = self.target.path();
-        let mut clone = self.clone.clone();
-        clone.end_us = jiff::Timestamp::now().as_microsecond();
-        for (name, text) in [
-            (VIEW_STATUS, view_status(snapshot, &clone).to_text()),
-            (
-                VIEW_PROGRESS,
-                view_progress(&self.progress, &clone).to_text(),
-            ),
-        ] {
-            let path = root.join(name);
-            write_new(&path, text.as_bytes())?;
-            self.tree.adopt(&path)?;
-            let file = std::fs::File::open(&path).map_err(|e| Error::io("open file", &path, e))?;
-            crate::io::fsync_file(&file, &path)?;
-        }
+        let clone = self.ended();
+        let progress = view_progress(&self.progress, &clone);
+        self.write_view(VIEW_STATUS, &view_status(snapshot, &clone).to_text())?;
+        self.write_view(VIEW_PROGRESS, &progress.to_text())?;
         fsync_dir(&root.join(CLONE_DIR))?;
-        self.target.mark_complete()
+        if self.goes_on {
+            self.target.mark_replaying()
+        } else {
+            self.target.mark_complete()
+        }
     }
 }

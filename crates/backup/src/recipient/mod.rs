@@ -2,6 +2,7 @@
 
 mod backup_set;
 mod data_directory;
+mod keep_away;
 mod pack;
 mod target;
 mod tree;
@@ -9,6 +10,7 @@ mod views;
 
 pub use backup_set::{BackupSetRecipient, SetOptions};
 pub use data_directory::DataDirectoryRecipient;
+pub(crate) use keep_away::{Admission, KEEP_AWAY};
 pub use pack::Compression;
 pub use target::{Target, free_space};
 

@@ -1,7 +1,8 @@
 //! The directory a job writes to: it must be ours alone.
 
-use crate::io::{create_dir_all, create_new, fsync_dir, remove_file};
-use crate::set::layout::{CLONE_DIR, IN_PROGRESS};
+use super::keep_away::keep_away;
+use crate::io::{create_dir_all, create_new, fsync_dir, lock_holder, remove_file};
+use crate::set::layout::{CLONE_DIR, IN_PROGRESS, PERSISTED, REPLAYING};
 use crate::{Error, Result};
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::MetadataExt;
@@ -49,6 +50,17 @@ impl Target {
         &self.path
     }
 
+    /// Fails unless the directory can be written to: it does not exist, is empty, or was left by a
+    /// killed job. Changes nothing.
+    pub(crate) fn check_usable(&self) -> Result<()> {
+        let markers = [IN_PROGRESS, REPLAYING].map(|name| self.path.join(name));
+        let is_unfinished = |marker: &PathBuf| marker.metadata().is_ok_and(|meta| meta.len() == 0);
+        if markers.iter().any(is_unfinished) {
+            return Ok(());
+        }
+        self.check_empty()
+    }
+
     /// Fails unless the directory does not exist or is empty.
     pub fn check_empty(&self) -> Result<()> {
         let entries = match std::fs::read_dir(&self.path) {
@@ -81,21 +93,30 @@ impl Target {
         Ok(())
     }
 
+    /// Fails when one of `places` lies in the target, which may have to be emptied.
+    pub(crate) fn check_not_within(&self, places: &[PathBuf]) -> Result<()> {
+        let target = resolved(&self.path);
+        let inside = places
+            .iter()
+            .find(|place| resolved(place).starts_with(&target));
+        inside.map_or(Ok(()), |_| Err(Error::TargetExists(self.path.clone())))
+    }
+
     /// Removes what a killed job left in the directory: only if it carries the marker of an
     /// unfinished one. Returns whether there was something.
     pub fn clear_incomplete(&self) -> Result<bool> {
-        let marker = self.path.join(IN_PROGRESS);
-        let file = match File::open(&marker) {
-            Ok(file) => file,
-            Err(_) if !marker.exists() => return Ok(false),
-            Err(e) => return Err(Error::io("open file", &marker, e)),
+        let found = [IN_PROGRESS, REPLAYING].map(|name| self.path.join(name));
+        let Some(marker) = found.into_iter().find(|marker| marker.exists()) else {
+            return Ok(false);
         };
+        let file = File::open(&marker).map_err(|e| Error::io("open file", &marker, e))?;
         // One that says something is the journal of an apply, which can still be finished.
         if file.metadata().is_ok_and(|meta| meta.len() > 0) {
             return Ok(false);
         }
         // Held until the marker is gone.
         self.lock(&file)?;
+        self.check_no_server()?;
         let entries = || {
             std::fs::read_dir(&self.path).map_err(|e| Error::io("read directory", &self.path, e))
         };
@@ -120,12 +141,14 @@ impl Target {
             let path = entry
                 .map_err(|e| Error::io("read directory", &clone, e))?
                 .path();
-            if path != self.path.join(IN_PROGRESS) {
+            if path.is_dir() {
+                std::fs::remove_dir_all(&path).map_err(|e| Error::io("remove file", &path, e))?;
+            } else if path != marker {
                 remove_file(&path)?;
             }
         }
         fsync_dir(&self.path)?;
-        remove_file(&self.path.join(IN_PROGRESS))?;
+        remove_file(&marker)?;
         std::fs::remove_dir(&clone).map_err(|e| Error::io("remove file", &clone, e))?;
         Ok(true)
     }
@@ -145,6 +168,45 @@ impl Target {
     pub fn mark_complete(&self) -> Result<()> {
         remove_file(&self.path.join(IN_PROGRESS))?;
         fsync_dir(&self.path.join(CLONE_DIR))
+    }
+
+    /// Makes the marker that of a directory on which our own server replays binary logs, durably.
+    /// No other mysqld starts on it.
+    pub(crate) fn mark_replaying(&self) -> Result<()> {
+        let file = create_new(&self.path.join(REPLAYING))?;
+        self.lock(&file)?;
+        keep_away(&self.path)?;
+        fsync_dir(&self.path.join(CLONE_DIR))?;
+        *self.marker.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
+        self.mark_complete()
+    }
+
+    /// Ends what [`Self::mark_replaying`] began: from here on the directory is complete.
+    pub(crate) fn mark_replayed(&self) -> Result<()> {
+        remove_file(&self.path.join(PERSISTED))?;
+        fsync_dir(&self.path)?;
+        remove_file(&self.path.join(REPLAYING))?;
+        fsync_dir(&self.path.join(CLONE_DIR))
+    }
+
+    /// Fails while a server runs on the directory. One of a replay that was killed ends soon.
+    fn check_no_server(&self) -> Result<()> {
+        let file = self.path.join("ibdata1");
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while file.exists() {
+            let Some(pid) = lock_holder(&file)? else {
+                break;
+            };
+            if std::time::Instant::now() > deadline {
+                return Err(Error::refused(
+                    1007,
+                    format!("mysqld (process {pid}) runs on '{}'", self.path.display()),
+                    "Stop it, or give another directory.",
+                ));
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        Ok(())
     }
 
     /// Locks the marker; fails when the job that wrote it still runs.

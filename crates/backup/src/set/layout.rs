@@ -8,6 +8,16 @@ pub const REDO_DIR: &str = "#innodb_redo";
 pub const IN_PROGRESS: &str = "#clone/#status_in_progress";
 /// What is in [`IN_PROGRESS`] while a set is decompressed in place.
 pub(crate) const DECOMPRESSING: &[u8] = b"decompress\n";
+/// Marks a restored directory into which binary logs are still being replayed. mysqld does not know
+/// it, because one of our own runs on the directory meanwhile; what keeps others away is an
+/// unreadable [`PERSISTED`].
+pub const REPLAYING: &str = "#clone/#status_replaying";
+/// Working directory of a replay.
+pub const REPLAY_DIR: &str = "#clone/#replay";
+/// What a replay of binary logs has done, in a directory restored to a point in time.
+pub const POINT_IN_TIME: &str = "#clone/point_in_time.json";
+/// Variables that a server has persisted. mysqld does not start when this file is not JSON.
+pub const PERSISTED: &str = "mysqld-auto.cnf";
 /// Feeds `performance_schema.clone_status`.
 ///
 /// Stock CLONE writes two more files for the first start of mysqld, which ours have not:

@@ -1,4 +1,5 @@
 //! Bodies of the fuzz targets for this crate's parsers of foreign bytes.
+#![allow(dead_code, reason = "a fuzz target is one of these functions")]
 
 use backup::set::Manifest;
 use std::path::Path;
@@ -14,5 +15,14 @@ pub(crate) fn manifest(data: &[u8]) {
                 .stored_files()
                 .all(|stored| !stored.name.contains("..") || stored.name.len() > 2)
         );
+    }
+}
+
+/// Any bytes are a query event or not; the statement is what was logged, and at most a definer more.
+pub(crate) fn logged_statement(data: &[u8]) {
+    if let Some((settings, statement)) = backup::pitr::logged_statement(data) {
+        assert!(settings.starts_with("SET TIMESTAMP = 0."));
+        // User and host of 255 bytes at most, each byte doubled at most.
+        assert!(statement.len() <= data.len() + 2048);
     }
 }

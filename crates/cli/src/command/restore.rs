@@ -1,12 +1,14 @@
 //! `innoclone restore`: a chain of backup sets into a data directory.
 
+mod until;
+
 use std::path::PathBuf;
 
-use backup::command::{RestoreRequest, restore};
+use backup::command::{RestoreRequest, restore, restore_commands, restore_until};
 use clap::Args;
 
 use crate::account;
-use crate::answer::Answer;
+use crate::answer::{Answer, Ending};
 use crate::failure::Failure;
 use crate::job::{self, JobArgs};
 use crate::settings::Settings;
@@ -31,13 +33,26 @@ pub(crate) struct RestoreArgs {
     owner: Option<(u32, u32)>,
     #[command(flatten)]
     job: JobArgs,
+    #[command(flatten)]
+    until: until::UntilArgs,
 }
 
 impl RestoreArgs {
     pub(super) fn run(&self, settings: &Settings) -> Result<Answer, Failure> {
         let options = self.job.options(&settings.options)?;
         let request = self.request();
-        let report = job::run(&options, settings, |job| restore(&request, job))?;
+        let Some(point) = self.until.point() else {
+            let report = job::run(&options, settings, |job| restore(&request, job))?;
+            return Answer::done("restore", &report);
+        };
+        if self.until.print_commands {
+            let commands = |job: &backup::Job| restore_commands(&request, &point, job);
+            let text = job::run(&options, settings, commands)?;
+            return Answer::new("commands", &text, text.clone(), Ending::Told);
+        }
+        let report = job::run(&options, settings, |job| {
+            restore_until(&request, &point, job)
+        })?;
         Answer::done("restore", &report)
     }
 
@@ -76,6 +91,35 @@ mod tests {
         assert_eq!(request.chain, chain);
         assert!(request.force);
         assert_eq!(request.owner, Some((7, 8)));
+    }
+
+    #[test]
+    fn a_point_needs_binary_logs_and_there_is_only_one() {
+        let words = "/b/3 --to /data --until latest --binlogs /arch /x/binlog.000007 --mysqld /m";
+        let Command::Restore(args) =
+            Cli::try_parse_from(format!("innoclone restore {words}").split(' '))
+                .unwrap()
+                .command
+        else {
+            panic!("not restore");
+        };
+        let point = args.until.point().unwrap();
+        assert_eq!(point.until, backup::pitr::Until::Latest);
+        let places: [PathBuf; 2] = ["/arch".into(), "/x/binlog.000007".into()];
+        assert_eq!(point.binlogs, places);
+        assert_eq!(point.mysqld, Some("/m".into()));
+        for wrong in [
+            "--until latest",
+            "--binlogs /arch",
+            "--print-commands",
+            "--until latest --until-position binlog.000001:4 --binlogs /arch",
+            "--until tomorrow --binlogs /arch",
+            "--until-gtid x --binlogs /arch",
+            "--until-position 5 --binlogs /arch",
+        ] {
+            let words = format!("innoclone restore /b/3 --to /data {wrong}");
+            assert!(Cli::try_parse_from(words.split(' ')).is_err(), "{wrong}");
+        }
     }
 
     #[test]

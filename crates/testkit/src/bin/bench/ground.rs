@@ -142,6 +142,40 @@ impl Ground {
         Ok(each * u64::from(TABLES))
     }
 
+    /// Changes rows in small transactions of several sessions until a quarter of the data size is in
+    /// the binary log behind a position; how many bytes there are.
+    pub(crate) fn write_binlog(&self, file: &str, position: u64) -> Result<u64> {
+        let wanted = self.rows * u64::from(TABLES) * BYTES_PER_ROW / 4;
+        let mut round = 0;
+        loop {
+            let logs = self.server.sql_rows("SHOW BINARY LOGS")?;
+            let behind = logs
+                .iter()
+                .filter(|row| row.first().is_some_and(|name| name.as_str() >= file));
+            let bytes: u64 = behind
+                .filter_map(|row| row.get(1)?.parse::<u64>().ok())
+                .sum();
+            let bytes = bytes.saturating_sub(position);
+            if bytes >= wanted {
+                self.settle()?;
+                return Ok(bytes);
+            }
+            let client = self.server.client();
+            std::thread::scope(|scope| {
+                let sessions: Vec<_> = (1..=TABLES)
+                    .map(|table| scope.spawn(move || client.sql(&updates(table, round, self.rows))))
+                    .collect();
+                sessions.into_iter().try_for_each(|session| {
+                    session
+                        .join()
+                        .unwrap_or_else(|_| Err(anyhow::anyhow!("a session panicked")))
+                        .map(drop)
+                })
+            })?;
+            round += 1;
+        }
+    }
+
     /// A path beside the server's data directory.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.server.root_dir().join(name)
@@ -230,6 +264,18 @@ impl Ground {
         }
         Ok(())
     }
+}
+
+/// Some hundred transactions on a table.
+fn updates(table: u32, round: u64, rows: u64) -> String {
+    let statement = |n: u64| {
+        let first = 1 + (round * 300 + n) * 7919 % rows;
+        format!(
+            "UPDATE sbtest.sbtest{table} SET k = k + 1, c = REVERSE(c) WHERE id BETWEEN {first} AND {};",
+            first + 5
+        )
+    };
+    (0..300).map(statement).collect()
 }
 
 /// Waits until the file system of `path` has nothing to write.

@@ -57,16 +57,19 @@ pub(crate) enum Part {
     Increment,
     /// Restores of a chain.
     Restore,
+    /// Replay of binary logs.
+    Replay,
     /// Memory at double size.
     Memory,
 }
 
-const PARTS: [(&str, Part); 6] = [
+const PARTS: [(&str, Part); 7] = [
     ("full", Part::Full),
     ("load", Part::Load),
     ("compressed", Part::Compressed),
     ("increment", Part::Increment),
     ("restore", Part::Restore),
+    ("replay", Part::Replay),
     ("memory", Part::Memory),
 ];
 
