@@ -11,6 +11,7 @@
 #![deny(clippy::big_endian_bytes)]
 
 mod binlog;
+pub mod clone;
 mod connection;
 mod cursor;
 mod error;
