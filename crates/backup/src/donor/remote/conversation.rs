@@ -23,8 +23,9 @@ const LINGER: Duration = Duration::from_secs(10);
 /// How long a donor may take to let a worker in.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Pause between two attempts at something that may work later.
-const AGAIN: Duration = Duration::from_millis(500);
+/// Pause between two attempts at something that may work later. Each one is some lines in the
+/// donor's error log.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// The connections of one clone.
 #[derive(Debug)]
