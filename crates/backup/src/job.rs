@@ -35,6 +35,7 @@ pub struct Job {
     cancelled: Arc<AtomicBool>,
     stopping: AtomicBool,
     failure: Mutex<Option<Error>>,
+    session: Option<u64>,
 }
 
 impl Job {
@@ -47,7 +48,20 @@ impl Job {
             cancelled,
             stopping: AtomicBool::new(false),
             failure: Mutex::new(None),
+            session: None,
         }
+    }
+
+    /// The job of a session that is known by `id`, by which its user can stop it.
+    #[must_use]
+    pub fn of_session(mut self, id: u64) -> Self {
+        self.session = Some(id);
+        self
+    }
+
+    /// The session that the job belongs to, if its user knows one.
+    pub fn session(&self) -> Option<u64> {
+        self.session
     }
 
     /// The flag that cancels the job.

@@ -7,6 +7,7 @@ mod history;
 mod page_track;
 mod progress;
 mod restore;
+mod sql;
 mod status;
 mod verify;
 
@@ -17,6 +18,7 @@ pub(crate) use history::HistoryArgs;
 pub(crate) use page_track::PageTrackArgs;
 pub(crate) use progress::ProgressArgs;
 pub(crate) use restore::RestoreArgs;
+pub(crate) use sql::SqlArgs;
 pub(crate) use status::StatusArgs;
 pub(crate) use verify::VerifyArgs;
 
@@ -38,6 +40,7 @@ pub(crate) fn run(command: &Command, settings: &Settings) -> Result<Answer, Fail
         Command::Progress(args) => args.run(settings),
         Command::Status(args) => args.run(settings),
         Command::PageTrack(args) => args.run(settings),
+        Command::Sql(args) => args.run(settings),
     }
 }
 
@@ -50,6 +53,10 @@ pub(crate) struct RowArgs {
 }
 
 impl RowArgs {
+    fn is_vertical(&self) -> bool {
+        self.vertical
+    }
+
     fn draw(&self, table: &Table) -> String {
         if self.vertical {
             table.vertical()

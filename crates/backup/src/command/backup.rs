@@ -60,9 +60,12 @@ pub fn backup(request: &BackupRequest, catalogue: &Catalogue, job: &Job) -> Resu
         SetKind::Full
     };
     let destination = target.path().to_owned();
+    // What a user has to stop: the session that asked, else the one on the donor.
+    let pid = job.session().unwrap_or_else(|| donor.connection_id());
+    let pid = pid.cast_signed();
     let id = catalogue
         .begin(&NewClone {
-            pid: donor.connection_id().cast_signed(),
+            pid,
             clone_type: match kind {
                 SetKind::Full => CloneType::Full,
                 SetKind::Increment => CloneType::Increment,
@@ -78,7 +81,7 @@ pub fn backup(request: &BackupRequest, catalogue: &Catalogue, job: &Job) -> Resu
         id: set_id.clone(),
         clone: CloneRecord {
             id: id.get(),
-            pid: donor.connection_id().cast_signed(),
+            pid,
             begin_us: begin_of(catalogue, id),
             end_us: 0,
             source: "LOCAL INSTANCE".to_owned(),
