@@ -12,6 +12,7 @@
 //! allocate more than the limits in [`ConnectOptions`].
 #![deny(clippy::big_endian_bytes)]
 
+pub mod clone;
 mod connection;
 mod cursor;
 mod error;

@@ -1,44 +1,36 @@
-//! Bodies of the fuzz targets for this crate's parsers of foreign bytes.
+//! What the fuzz targets do with their input. Shared by `fuzz/` and by `fuzz_smoke`.
+//!
+//! Decoders must not panic; what they accept must survive being written and read again.
+#![allow(clippy::unwrap_used, reason = "of what was just written")]
+#![allow(dead_code, reason = "a fuzz target is one of these functions")]
+#![allow(unused_imports, reason = "a fuzz target is one of these functions")]
 
-use std::io::{Read as _, Write as _};
-use std::os::unix::net::UnixStream;
-use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+mod server;
 
-use innoclone_wire::server::{Answer, FixedAccounts, Handler, Server, ServerOptions, Session};
+use innoclone_wire::clone::{Command, Descriptor, Response};
 
-/// Any bytes of a client end a session, in good order or with an error. Whoever has no name and no
-/// password gets in, so that what comes after the login is reached too.
-pub(crate) fn server(data: &[u8]) {
-    // More would have to be read while it is written.
-    let data = &data[..data.len().min(64 << 10)];
-    let (mut client, here) = UnixStream::pair().unwrap();
-    client.write_all(data).unwrap();
-    client.shutdown(std::net::Shutdown::Write).unwrap();
-    let _ = SERVER.serve(here);
-    let mut heard = Vec::new();
-    // A session that ends before it has read everything resets the connection.
-    if client.read_to_end(&mut heard).is_ok() {
-        assert_eq!(heard.get(4), Some(&10), "everybody is greeted");
-    }
-    assert_eq!(SERVER.connections().count(), 0);
-}
+pub(crate) use server::server;
 
-struct Nothing;
-
-impl Handler for Nothing {
-    fn query(&mut self, _: &str) -> Answer {
-        Answer::done()
-    }
-}
-
-static SERVER: LazyLock<Server> = LazyLock::new(|| {
-    let options = ServerOptions {
-        write_timeout: Duration::from_secs(1),
-        max_allowed_packet: 32 << 10,
-        ..ServerOptions::default()
+pub(crate) fn clone_command(data: &[u8]) {
+    let Ok(command) = Command::decode(data) else {
+        return;
     };
-    let accounts = FixedAccounts::default().with_password("", &"".into());
-    let handlers = |_: &Session| -> Box<dyn Handler> { Box::new(Nothing) };
-    Server::new(options, Arc::new(accounts), Arc::new(handlers))
-});
+    let mut packet = vec![command.code()];
+    packet.extend(command.body());
+    // Written again it can only be shorter: what follows a descriptor is not kept.
+    assert!(packet.len() <= data.len());
+    assert_eq!(Command::decode(&packet), Ok(command));
+}
+
+pub(crate) fn clone_response(data: &[u8]) {
+    if let Ok(descriptor) = Descriptor::decode(data) {
+        let bytes = descriptor.to_bytes();
+        assert!(bytes.len() <= data.len());
+        assert_eq!(Descriptor::decode(&bytes), Ok(descriptor));
+    }
+    let Ok(response) = Response::decode(data) else {
+        return;
+    };
+    let packet = response.to_bytes();
+    assert_eq!(Response::decode(&packet).unwrap(), response);
+}
