@@ -4,9 +4,11 @@
 /// A packet that ends, or differs, where something else should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{what} at byte {at}")]
-pub(crate) struct Malformed {
-    pub(crate) what: &'static str,
-    pub(crate) at: usize,
+pub struct Malformed {
+    /// What should be there.
+    pub what: &'static str,
+    /// Offset in the packet, or in the descriptor that it carries, in bytes.
+    pub at: usize,
 }
 
 /// Reads forward through a packet.
