@@ -25,6 +25,23 @@ impl Default for JobOptions {
     }
 }
 
+/// Whether a job ends early: cancelled, or one of its parts has failed.
+#[derive(Debug, Clone)]
+pub(crate) struct StopFlag {
+    cancelled: Arc<AtomicBool>,
+    stopping: Arc<AtomicBool>,
+}
+
+impl StopFlag {
+    /// Fails when the job ends early.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.cancelled.load(Ordering::Relaxed) || self.stopping.load(Ordering::Relaxed) {
+            return Err(Error::Cancelled);
+        }
+        Ok(())
+    }
+}
+
 /// A running job: progress, cancellation and rate limit. Shared by reference between threads.
 #[derive(Debug)]
 pub struct Job {
@@ -32,8 +49,7 @@ pub struct Job {
     pub progress: Arc<Progress>,
     parallel: usize,
     throttle: Throttle,
-    cancelled: Arc<AtomicBool>,
-    stopping: AtomicBool,
+    stop: StopFlag,
     failure: Mutex<Option<Error>>,
     session: Option<u64>,
 }
@@ -45,8 +61,10 @@ impl Job {
             progress: Arc::new(Progress::default()),
             parallel: options.parallel.max(1),
             throttle: Throttle::new(options.read_rate),
-            cancelled,
-            stopping: AtomicBool::new(false),
+            stop: StopFlag {
+                cancelled,
+                stopping: Arc::default(),
+            },
             failure: Mutex::new(None),
             session: None,
         }
@@ -66,7 +84,12 @@ impl Job {
 
     /// The flag that cancels the job.
     pub(crate) fn cancelled(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.cancelled)
+        Arc::clone(&self.stop.cancelled)
+    }
+
+    /// What tells other threads that the job ends early.
+    pub(crate) fn stop_flag(&self) -> StopFlag {
+        self.stop.clone()
     }
 
     /// Worker threads of a copying stage.
@@ -77,10 +100,7 @@ impl Job {
     /// Fails when the job was cancelled or another part of it has failed. Workers call it between
     /// units of work that take well under a second.
     pub fn check(&self) -> Result<()> {
-        if self.is_cancelled() || self.stopping.load(Ordering::Relaxed) {
-            return Err(Error::Cancelled);
-        }
-        Ok(())
+        self.stop.check()
     }
 
     /// Whether [`Self::check`] would fail.
@@ -100,7 +120,7 @@ impl Job {
         if failure.is_none() && !self.is_cancelled() && !matches!(error, Error::Cancelled) {
             *failure = Some(error);
         }
-        self.stopping.store(true, Ordering::Relaxed);
+        self.stop.stopping.store(true, Ordering::Relaxed);
     }
 
     /// The failure recorded, else that the job was cancelled, else `error`: what the job as a whole
@@ -118,7 +138,7 @@ impl Job {
     }
 
     fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed)
+        self.stop.cancelled.load(Ordering::Relaxed)
     }
 
     /// Waits until `bytes` more may be read from the donor, or the job stops.

@@ -7,31 +7,18 @@
 )]
 
 mod common;
+mod compressing;
 mod damages;
 
-use backup::command::{Problem, VerifiedKind, VerifyReport, VerifyRequest, verify};
+use backup::command::{Problem, VerifiedKind, VerifyRequest, verify};
 use backup::{Error, Job, JobOptions};
 use common::{Place, job};
-use damages::{Case, Sets, sets};
+use damages::{Case, problems, run, sets, verified};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicBool;
 use testkit::fixtures::{ZooOptions, change_zoo, zoo};
 use testkit::{Server, ServerOptions, Workload, WorkloadOptions};
-
-fn verified(path: &Path) -> VerifyReport {
-    let request = VerifyRequest {
-        path: path.to_owned(),
-        chain: Vec::new(),
-        quick: false,
-        only_this: true,
-    };
-    verify(&request, &job()).unwrap()
-}
-
-fn problems(path: &Path) -> Vec<Problem> {
-    verified(path).problems
-}
 
 #[test]
 fn undamaged_sets_have_no_problems() {
@@ -48,49 +35,6 @@ fn undamaged_sets_have_no_problems() {
     assert_eq!(increment.chain[0], full.set_id.unwrap());
     assert_eq!(Some(&increment.chain[1]), increment.set_id.as_ref());
     assert!(increment.pages > 100 && increment.pages < full.pages);
-}
-
-/// Runs cases on all processors: each on its own copy of the sets.
-fn run(sets: &Sets, cases: &[Case]) {
-    let next = AtomicUsize::new(0);
-    let worker = || {
-        while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-            run_case(sets, case);
-        }
-    };
-    std::thread::scope(|scope| {
-        scope.spawn(worker);
-        scope.spawn(worker);
-    });
-}
-
-fn run_case(sets: &Sets, case: &Case) {
-    let place = Place::new();
-    sets.copy_to(place.scratch.path());
-    let set = place.path(case.set);
-    (case.damage)(&set);
-    let found = problems(&set);
-    assert!(
-        found
-            .iter()
-            .any(|problem| case.paths.contains(&problem.path)),
-        "{}: {:?} expected, found: {found:?}",
-        case.name,
-        case.paths
-    );
-    if !case.restore {
-        return;
-    }
-    if let Err(error) = place.try_restore(&place.path("incr"), "restored") {
-        let unrelated = matches!(error, Error::Cancelled | Error::NoSpace { .. });
-        assert!(!unrelated, "{}: {error}", case.name);
-        return;
-    }
-    let restored = damages::tree(&place.path("restored"));
-    let same = |(name, digest): &(&String, &String)| restored.get(*name) == Some(digest);
-    let differing = sets.restored.iter().find(|file| !same(file));
-    assert_eq!(differing, None, "{}: restored, but not the same", case.name);
-    assert_eq!(restored.len(), sets.restored.len(), "{}", case.name);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use backup::command::{VerifyRequest, verify};
 use backup::donor::instance::PageTracking;
 use backup::set::PagesBy;
 use common::{Place, check_restored, check_with_binlog};
+use frame::Algorithm;
 use std::time::Duration;
 use testkit::{Server, ServerOptions, Workload, WorkloadOptions};
 
@@ -36,6 +37,20 @@ fn a_quiet_server_is_restored_as_it_was() {
 
 #[test]
 fn full_and_increments_under_load_and_ddl_equal_the_donor() {
+    under_load_and_ddl([None; 3]);
+}
+
+#[test]
+fn so_do_compressed_ones() {
+    under_load_and_ddl([Some(Algorithm::Zstd); 3]);
+}
+
+#[test]
+fn so_do_chains_of_plain_and_compressed_ones() {
+    under_load_and_ddl([Some(Algorithm::Lz4), Some(Algorithm::Lz4), None]);
+}
+
+fn under_load_and_ddl(packed: [Option<Algorithm>; 3]) {
     let (server, place) = (
         Server::start(ServerOptions::default()).unwrap(),
         Place::new(),
@@ -43,6 +58,7 @@ fn full_and_increments_under_load_and_ddl_equal_the_donor() {
     server.load_sysbench_like(2, 20000).unwrap();
     let workload = Workload::start(&server, load(true, 7)).unwrap();
     std::thread::sleep(Duration::from_secs(2));
+    place.compress(packed[0]);
     let full = place
         .try_backup(&server, "full", |options| {
             options.page_track = true;
@@ -51,8 +67,10 @@ fn full_and_increments_under_load_and_ddl_equal_the_donor() {
         })
         .unwrap();
     std::thread::sleep(Duration::from_secs(3));
+    place.compress(packed[1]);
     let first = place.increment(&server, "incr1", "full");
     std::thread::sleep(Duration::from_secs(3));
+    place.compress(packed[2]);
     let second = place.increment(&server, "incr2", "incr1");
     std::thread::sleep(Duration::from_secs(1));
     let stats = workload.stop();

@@ -4,29 +4,36 @@
 mod common;
 
 use common::{Place, check_restored};
+use frame::Algorithm;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use testkit::fixtures::{ZooOptions, change_zoo, zoo};
 use testkit::{Server, ServerOptions, Snapshot};
 
-/// Takes a chain of three over a zoo, restores every state of it, boots, compares.
+/// Takes a chain of three over a zoo, each set compressed as `packed` says, restores every state of
+/// it, boots, compares.
 fn chain_of_three(
     options: ServerOptions,
     zoo_options: impl Fn(&Server) -> ZooOptions,
     boot: &[&str],
+    packed: [Option<Algorithm>; 3],
 ) {
     let (server, place) = (Server::start(options).unwrap(), Place::new());
     zoo(&server, &zoo_options(&server)).unwrap();
     let mut states = Vec::new();
+    place.compress(packed[0]);
     let full = place.full(&server, "full", true);
     states.push(("full", full, testkit::snapshot(&server).unwrap()));
     change_zoo(&server, 1).unwrap();
+    place.compress(packed[1]);
     let first = place.increment(&server, "incr1", "full");
     states.push(("incr1", first, testkit::snapshot(&server).unwrap()));
     change_zoo(&server, 2).unwrap();
+    place.compress(packed[2]);
     let second = place.increment(&server, "incr2", "incr1");
     states.push(("incr2", second, testkit::snapshot(&server).unwrap()));
-    for (set, report, state) in &states {
+    for ((set, report, state), algorithm) in states.iter().zip(packed) {
+        check_names(&place.path(set), algorithm);
         let data = format!("data-{set}");
         place.restore(set, &data);
         let restored = place.boot(&data, boot);
@@ -39,6 +46,20 @@ fn chain_of_three(
             here < there + there / 10 + (4 << 20),
             "{here} bytes instead of {there}"
         );
+    }
+}
+
+/// Checks that a set has no file without the suffix of its algorithm, but those that never have one.
+fn check_names(set: &Path, algorithm: Option<Algorithm>) {
+    for path in common::files_below(set) {
+        let name = path.to_str().unwrap();
+        let is_meta = path
+            .extension()
+            .is_some_and(|extension| extension == "meta");
+        let is_plain = is_meta || name.starts_with("#clone/");
+        let suffix = Algorithm::of_name(name).map(|(_, found)| found);
+        assert_eq!(suffix, algorithm.filter(|_| !is_plain), "{name}");
+        assert!(!name.contains("#raw"), "{name}");
     }
 }
 
@@ -72,42 +93,62 @@ fn with_page_size(page_size: u32) -> ServerOptions {
     }
 }
 
-fn plain_zoo(page_size: u32) {
+fn zoo_of(page_size: u32, packed: [Option<Algorithm>; 3]) {
     let boot = format!("--innodb-page-size={page_size}");
     chain_of_three(
         with_page_size(page_size),
         |_| ZooOptions::default(),
         &[&boot],
+        packed,
     );
 }
 
+/// Nothing is compressed.
+const PLAIN: [Option<Algorithm>; 3] = [None; 3];
+const ZSTD: [Option<Algorithm>; 3] = [Some(Algorithm::Zstd); 3];
+const LZ4: [Option<Algorithm>; 3] = [Some(Algorithm::Lz4); 3];
+
 #[test]
 fn pages_of_4k() {
-    plain_zoo(4096);
+    zoo_of(4096, PLAIN);
 }
 
 #[test]
 fn pages_of_8k() {
-    plain_zoo(8192);
+    zoo_of(8192, PLAIN);
 }
 
 #[test]
 fn pages_of_16k() {
-    plain_zoo(16384);
+    zoo_of(16384, PLAIN);
 }
 
 #[test]
 fn pages_of_32k() {
-    plain_zoo(32768);
+    zoo_of(32768, PLAIN);
 }
 
 #[test]
 fn pages_of_64k() {
-    plain_zoo(65536);
+    zoo_of(65536, PLAIN);
 }
 
 #[test]
-fn encrypted_tablespaces_and_redo() {
+fn compressed_pages_of_4k() {
+    zoo_of(4096, ZSTD);
+}
+
+#[test]
+fn compressed_pages_of_16k_in_a_mixed_chain() {
+    zoo_of(16384, [Some(Algorithm::Zstd), None, Some(Algorithm::Lz4)]);
+}
+
+#[test]
+fn compressed_pages_of_64k() {
+    zoo_of(65536, LZ4);
+}
+
+fn encrypted(packed: [Option<Algorithm>; 3]) {
     let options = ServerOptions {
         keyring: true,
         args: vec![
@@ -123,11 +164,21 @@ fn encrypted_tablespaces_and_redo() {
             ..ZooOptions::default()
         },
         &[],
+        packed,
     );
 }
 
 #[test]
-fn files_in_other_directories_and_a_system_tablespace_of_two() {
+fn encrypted_tablespaces_and_redo() {
+    encrypted(PLAIN);
+}
+
+#[test]
+fn compressed_and_encrypted() {
+    encrypted(ZSTD);
+}
+
+fn elsewhere(packed: [Option<Algorithm>; 3]) {
     let layout = [
         "--innodb-data-file-path=ibdata1:12M;ibdata2:8M:autoextend",
         "--innodb-data-home-dir={root}/home",
@@ -146,5 +197,16 @@ fn files_in_other_directories_and_a_system_tablespace_of_two() {
             ..ZooOptions::default()
         },
         &["--innodb-data-file-path=ibdata1:12M;ibdata2:8M:autoextend"],
+        packed,
     );
+}
+
+#[test]
+fn files_in_other_directories_and_a_system_tablespace_of_two() {
+    elsewhere(PLAIN);
+}
+
+#[test]
+fn compressed_from_other_directories() {
+    elsewhere(LZ4);
 }

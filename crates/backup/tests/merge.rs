@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod common;
+mod compressing;
 
 use backup::command::{RestoreRequest, restore};
 use backup::recipient::{
@@ -11,6 +12,8 @@ use backup::set::{
     BinlogPosition, CloneRecord, LsnRecord, PagesBy, ServerRecord, SetId, SetKind, SourceIdentity,
 };
 use backup::{FileDesc, FileId, FileKind, SpaceInfo, Stage};
+use compressing::{Compression, compress_set};
+use frame::Algorithm;
 use innodb::flags::SpaceFlags;
 use innodb::geometry::Geometry;
 use innodb::ids::{PageNo, SpaceId};
@@ -198,6 +201,17 @@ fn expected(steps: &[Step]) -> Vec<u8> {
 
 const NAMES: [&str; 3] = ["s/t.ibd", "s/renamed.ibd", "u/moved.ibd"];
 
+/// How a set of a chain is stored.
+fn storage() -> impl Strategy<Value = Option<Compression>> {
+    let compression = (
+        proptest::sample::select(&Algorithm::ALL[..]),
+        proptest::bool::ANY,
+    );
+    let compression =
+        compression.prop_map(|(algorithm, layered)| Compression { algorithm, layered });
+    proptest::option::of(compression)
+}
+
 /// Page numbers of a step: few, or many more than a cluster of the delta holds.
 fn numbers() -> impl Strategy<Value = Vec<u32>> {
     prop_oneof![
@@ -214,6 +228,7 @@ proptest! {
         full in numbers(),
         full_length in 1..3000_u32,
         steps in proptest::collection::vec((numbers(), 1..3000_u32, 0..3_usize, proptest::bool::weighted(0.15)), 0..5),
+        stored in proptest::collection::vec(storage(), 6),
     ) {
         let place = Scratch::new().unwrap();
         let mut all = vec![Step { name: NAMES[0], length: full_length, pages: Pages::new(), whole: true }];
@@ -227,6 +242,9 @@ proptest! {
         for (index, step) in all.iter().enumerate() {
             let dir = place.join(format!("set{index}"));
             parent = Some(write_set(&dir, index as u64 + 1, parent.as_ref(), step));
+            if let Some(how) = stored[index] {
+                compress_set(&dir, how);
+            }
         }
         let last = place.join(format!("set{}", all.len() - 1));
         let to = place.join("data");

@@ -189,6 +189,7 @@ fn targets_that_are_not_ours_are_refused() {
         let request = backup::command::BackupRequest {
             instance: instance_options(&server),
             to: to.to_owned(),
+            compression: None,
         };
         let error = backup::command::backup(&request, &place.catalogue(), &common::job());
         let error = error.unwrap_err();

@@ -2,6 +2,7 @@
 
 mod apply;
 mod backup;
+mod compression;
 mod decompress;
 mod history;
 mod page_track;

@@ -9,7 +9,7 @@
 
 use super::plan::Origin;
 use super::source::{Found, Pages, chunks, main_file, ranges, read_all};
-use crate::io::{CHUNK, CheckedFile, ChunkDigests, Digest, chunk_value, digest_of};
+use crate::io::{CHUNK, ChunkDigests, Digest, Original, chunk_value, digest_of};
 use crate::set::layout::META;
 use crate::set::{BackupSet, Content, FileRecord, StoredFile};
 use crate::{Error, Job, Result, Stage};
@@ -126,7 +126,7 @@ struct Worker<'a> {
 struct Open {
     item: usize,
     pages: Pages,
-    base: Option<CheckedFile>,
+    base: Option<Original>,
     old: Arc<ChunkDigests>,
 }
 

@@ -4,7 +4,7 @@ use super::disk::Disk;
 use super::source::{Found, Pages, TASK_BYTES, chunks, main_file, ranges};
 use super::work::Written;
 use crate::io::{
-    CHUNK, CheckedFile, ChunkDigests, Digest, Layout, WINDOW, Writeback, chunk_value, digest_of,
+    CHUNK, ChunkDigests, Digest, Layout, Original, WINDOW, Writeback, chunk_value, digest_of,
     overwrite, sync_filesystem, write_fresh,
 };
 use crate::set::{BackupSet, Content, FileRecord, StoredFile};
@@ -215,7 +215,7 @@ struct Open {
 }
 
 enum Source {
-    Copy(CheckedFile),
+    Copy(Original),
     Pages(Pages),
 }
 

@@ -2,7 +2,7 @@
 
 use crate::donor::chain::{delta::DeltaReader, space_info};
 use crate::files::SpaceInfo;
-use crate::io::{CHUNK, CheckedFile};
+use crate::io::{CHUNK, Original};
 use crate::set::{BackupSet, Content, FileRecord, StoredFile};
 use crate::{Error, Result};
 use innodb::ids::PageNo;
@@ -128,7 +128,7 @@ impl Pages {
 
 /// Reads a whole stored file through its digests.
 pub(super) fn read_all(
-    mut file: CheckedFile,
+    mut file: Original,
     mut each: impl FnMut(u64, &[u8]) -> Result<()>,
 ) -> Result<()> {
     let mut buffer = vec![0; CHUNK];

@@ -1,7 +1,7 @@
 //! `backup`: a running instance into a backup set, recorded in the catalogue from the start.
 
 use crate::donor::instance::{InstanceDonor, InstanceOptions};
-use crate::recipient::{BackupSetRecipient, Recipient, SetOptions, Snapshot, Target};
+use crate::recipient::{BackupSetRecipient, Compression, Recipient, SetOptions, Snapshot, Target};
 use crate::set::{BinlogPosition, CloneRecord, LsnRecord, PagesBy, SetId, SetKind};
 use crate::{Error, Job, Progress, Result, StageState, engine};
 use catalogue::{Catalogue, CloneId, CloneType, NewClone, Outcome, StageUpdate, State};
@@ -17,6 +17,8 @@ pub struct BackupRequest {
     pub instance: InstanceOptions,
     /// Directory of the new set: one that does not exist or is empty.
     pub to: PathBuf,
+    /// How the files of the set are compressed; `None` leaves them as they are.
+    pub compression: Option<Compression>,
 }
 
 /// A backup that was made.
@@ -88,8 +90,12 @@ pub fn backup(request: &BackupRequest, catalogue: &Catalogue, job: &Job) -> Resu
             destination: destination.display().to_string(),
         },
     };
-    let recipient: Arc<dyn Recipient> = Arc::new(BackupSetRecipient::new(target, options, job));
+    let recipient = BackupSetRecipient::new(target, options, job);
     let result = recorded(catalogue, id, job, || {
+        let recipient: Arc<dyn Recipient> = match &request.compression {
+            Some(how) => Arc::new(recipient.compressed(how, job)?),
+            None => Arc::new(recipient),
+        };
         engine::run(&mut donor, &recipient, job)
     });
     let locked_for = donor.locked_for();

@@ -5,6 +5,7 @@ mod digest;
 mod durable;
 mod handles;
 mod lock;
+mod original;
 mod sparse;
 mod throttle;
 mod writeback;
@@ -17,6 +18,7 @@ pub(crate) use durable::{
 };
 pub(crate) use handles::{Handles, open_rw};
 pub(crate) use lock::lock_holder;
+pub(crate) use original::{Original, Unpacked, carry, of_frame, read_index};
 pub(crate) use sparse::{Layout, is_zero, overwrite, write_fresh};
 pub(crate) use throttle::Throttle;
 pub(crate) use writeback::{WINDOW, Writeback, drop_cache};

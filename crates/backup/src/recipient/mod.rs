@@ -2,12 +2,14 @@
 
 mod backup_set;
 mod data_directory;
+mod pack;
 mod target;
 mod tree;
 mod views;
 
 pub use backup_set::{BackupSetRecipient, SetOptions};
 pub use data_directory::DataDirectoryRecipient;
+pub use pack::Compression;
 pub use target::{Target, free_space};
 
 use crate::set::{BinlogPosition, LsnRecord, PagesBy, ServerRecord, SetId, SetKind};
@@ -64,6 +66,9 @@ pub struct Snapshot {
     pub source: String,
 }
 
+/// Bytes of a turn where order does not matter: enough that opening the files does not count.
+const TURN: u64 = 16 << 20;
+
 /// Consumes a snapshot. Methods that take `&self` are called by several workers at once.
 pub trait Recipient: Send + Sync + std::fmt::Debug {
     /// Makes the destination ready: DROP DATA.
@@ -74,6 +79,17 @@ pub trait Recipient: Send + Sync + std::fmt::Debug {
 
     /// A file outside the plans: redo, non-InnoDB tables. Delivered whole by [`Self::write`].
     fn add_file(&self, desc: &FileDesc) -> Result<()>;
+
+    /// Bytes of a file that one worker delivers before another worker's turn comes. A recipient that
+    /// puts bytes in order waits for the workers whose bytes come before, and has less to keep
+    /// meanwhile when turns are short.
+    fn turn(&self) -> u64 {
+        TURN
+    }
+
+    /// Nothing more comes of a file delivered whole, and what came is worth nothing: it was
+    /// replaced at the source. Other workers may still be delivering.
+    fn abandon(&self, _file: FileId) {}
 
     /// Bytes of a file delivered whole.
     fn write(&self, file: FileId, offset: u64, bytes: &[u8]) -> Result<()>;

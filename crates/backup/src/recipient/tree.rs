@@ -23,6 +23,8 @@ pub(super) enum Part {
     Delta,
     /// Its page size, id and flags.
     Meta,
+    /// What is compressed into one of the others when it is complete. Gone by then.
+    Raw,
 }
 
 /// A stored file.
@@ -46,6 +48,8 @@ pub(super) fn layout_of(desc: &FileDesc) -> Layout {
 #[derive(Debug)]
 struct Entry {
     layout: Layout,
+    /// Whether the file gets a digest.
+    digesting: bool,
     state: Mutex<State>,
 }
 
@@ -136,7 +140,7 @@ impl Tree {
         }
     }
 
-    /// Creates an empty file.
+    /// Creates an empty file. One for [`Part::Raw`] gets no digest.
     pub(super) fn add(&self, key: Key, name: &str, layout: Layout) -> Result<()> {
         if !crate::set::layout::is_safe(name) {
             return Err(Error::damaged(
@@ -159,6 +163,7 @@ impl Tree {
         };
         let entry = Arc::new(Entry {
             layout,
+            digesting: self.digesting && key.1 != Part::Raw,
             state: Mutex::new(state),
         });
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
@@ -205,7 +210,7 @@ impl Tree {
         let file = self.file(key, &entry)?;
         how(&file, offset, bytes, entry.layout)
             .map_err(|e| Error::io("write file", &self.path_of(&entry), e))?;
-        let values = self.values(offset, bytes);
+        let values = entry.values(offset, bytes);
         let mut state = entry.state();
         let (old, end) = (state.length, offset + bytes.len() as u64);
         if end > old && !old.is_multiple_of(CHUNK as u64) {
@@ -226,18 +231,6 @@ impl Tree {
             self.writeback.push(&file);
         }
         Ok(())
-    }
-
-    /// The chunk values that follow from these bytes alone.
-    fn values(&self, offset: u64, bytes: &[u8]) -> Vec<(u64, [u8; 32])> {
-        if !self.digesting || !offset.is_multiple_of(CHUNK as u64) {
-            return Vec::new();
-        }
-        let first = offset / CHUNK as u64;
-        let chunks = (first..).zip(bytes.chunks(CHUNK));
-        chunks
-            .map(|(index, chunk)| (index, chunk_value(index, chunk)))
-            .collect()
     }
 
     /// Sets the length of a file: what is beyond goes, what is missing is a hole.
@@ -309,6 +302,26 @@ impl Tree {
         Ok(self.entry(key)?.state().name.clone())
     }
 
+    /// Bytes of a file.
+    pub(super) fn length(&self, key: Key) -> Result<u64> {
+        Ok(self.entry(key)?.state().length)
+    }
+
+    /// Reads bytes of a file, which are not needed again.
+    pub(super) fn read_once(&self, key: Key, offset: u64, out: &mut [u8]) -> Result<()> {
+        let entry = self.entry(key)?;
+        let file = self.file(key, &entry)?;
+        file.read_exact_at(out, offset)
+            .map_err(|e| Error::io("read file", &self.path_of(&entry), e))?;
+        drop_cache(&file, offset, out.len() as u64);
+        Ok(())
+    }
+
+    /// Where a file is, for messages.
+    pub(super) fn path(&self, key: Key) -> Result<PathBuf> {
+        Ok(self.path_of(&*self.entry(key)?))
+    }
+
     /// Every file.
     pub(super) fn keys(&self) -> Vec<Key> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
@@ -359,7 +372,7 @@ impl Tree {
         let path = self.path_of(&entry);
         let file = self.file(key, &entry)?;
         let length = entry.state().length;
-        if self.digesting {
+        if entry.digesting {
             self.digest_missing(&entry, &file, length, buffer)?;
         }
         if durable {
@@ -468,6 +481,18 @@ impl Tree {
 }
 
 impl Entry {
+    /// The chunk values that follow from these bytes alone.
+    fn values(&self, offset: u64, bytes: &[u8]) -> Vec<(u64, [u8; 32])> {
+        if !self.digesting || !offset.is_multiple_of(CHUNK as u64) {
+            return Vec::new();
+        }
+        let first = offset / CHUNK as u64;
+        let chunks = (first..).zip(bytes.chunks(CHUNK));
+        chunks
+            .map(|(index, chunk)| (index, chunk_value(index, chunk)))
+            .collect()
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,7 +1,7 @@
 //! What must hold of every manifest before anything is done by it.
 
 use super::layout::{CHECKPOINTS, DELTA, META, VIEW_PROGRESS, VIEW_STATUS, is_safe};
-use super::{Content, FileRecord, Manifest, SetKind};
+use super::{Content, FileRecord, Manifest, SetKind, SpaceRecord, StoredFile};
 use crate::files::FileKind;
 use innodb::delta::DeltaLayout;
 use innodb::flags::SpaceFlags;
@@ -14,6 +14,13 @@ impl Manifest {
     /// of no help here: a program that went wrong digests what it wrote.
     pub(super) fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
+        if self.format != self.format_needed() {
+            faults.push(format!(
+                "format {}, but what it lists is of format {}",
+                self.format,
+                self.format_needed()
+            ));
+        }
         self.name_faults(&mut faults);
         self.lsn_faults(&mut faults);
         if PageSize::new(self.page_size).is_err() {
@@ -23,7 +30,15 @@ impl Manifest {
             let found = file_fault(file, self.kind, self.page_size);
             faults.extend(found.map(|fault| format!("file {:?}: {fault}", file.name)));
         }
+        for own in &self.own_files {
+            if own.compressed.is_some() {
+                faults.push(format!("{:?} is compressed", own.name));
+            }
+        }
         for stored in self.stored_files() {
+            faults.extend(
+                compression_fault(stored).map(|fault| format!("file {:?}: {fault}", stored.name)),
+            );
             if blake3::Hash::from_hex(&stored.blake3).is_err() {
                 faults.push(format!("no BLAKE3 digest for {:?}", stored.name));
             }
@@ -119,40 +134,96 @@ fn file_fault(file: &FileRecord, set: SetKind, page_size: u32) -> Option<String>
     }
 }
 
-fn full_fault(file: &FileRecord) -> Option<String> {
-    let [stored] = file.stored.as_slice() else {
-        return Some(format!("{} files are stored for it", file.stored.len()));
+/// What is wrong with the way a file is compressed.
+fn compression_fault(stored: &StoredFile) -> Option<String> {
+    let compressed = stored.compressed?;
+    let Some(plain) = stored.plain_name() else {
+        return Some(format!(
+            "compressed with {}, but its name does not end in {:?}",
+            compressed.algorithm,
+            compressed.algorithm.suffix()
+        ));
     };
-    if stored.name != file.name {
-        return Some(format!("it is stored as {:?}", stored.name));
+    if plain.is_empty() || plain.ends_with('/') {
+        return Some("a suffix is no name".into());
     }
-    (stored.size != file.length)
-        .then(|| format!("{} of {} bytes are stored", stored.size, file.length))
+    ((stored.size == 0) != (compressed.length == 0)).then(|| {
+        format!(
+            "{} bytes cannot be compressed to {}",
+            compressed.length, stored.size
+        )
+    })
+}
+
+fn full_fault(file: &FileRecord) -> Option<String> {
+    let base = match (file.stored.as_slice(), &file.space) {
+        ([base], _) => base,
+        ([base, delta, meta], Some(space)) => {
+            if let Some(fault) = pages_fault(file, space, delta, meta) {
+                return Some(fault);
+            }
+            base
+        }
+        _ => return Some(format!("{} files are stored for it", file.stored.len())),
+    };
+    if base.plain_name() != Some(file.name.as_str()) {
+        return Some(format!("it is stored as {:?}", base.name));
+    }
+    let layered = file.stored.len() > 1;
+    if !layered && file.pages != 0 {
+        return Some(format!("{} pages beside it, and no delta", file.pages));
+    }
+    let length = base.length();
+    // What was copied first may be older than the file's last growth: the rest is in the delta, or
+    // was never written.
+    if let Some(space) = &file.space
+        && (layered || base.compressed.is_some())
+    {
+        return (length > file.length || !length.is_multiple_of(u64::from(space.page_size))).then(
+            || {
+                format!(
+                    "{length} bytes are stored of a file of {} bytes",
+                    file.length
+                )
+            },
+        );
+    }
+    (length != file.length).then(|| format!("{length} of {} bytes are stored", file.length))
 }
 
 fn delta_fault(file: &FileRecord) -> Option<String> {
     let [delta, meta] = file.stored.as_slice() else {
         return Some(format!("{} files are stored for it", file.stored.len()));
     };
-    if delta.name != format!("{}{DELTA}", file.name) || meta.name != format!("{}{META}", file.name)
-    {
+    match &file.space {
+        Some(space) => pages_fault(file, space, delta, meta),
+        None => Some("a delta of a file without pages".into()),
+    }
+}
+
+fn pages_fault(
+    file: &FileRecord,
+    space: &SpaceRecord,
+    delta: &StoredFile,
+    meta: &StoredFile,
+) -> Option<String> {
+    let named = delta.plain_name() == Some(&format!("{}{DELTA}", file.name))
+        && meta.name == format!("{}{META}", file.name);
+    if !named || meta.compressed.is_some() {
         return Some(format!(
             "it is stored as {:?} and {:?}",
             delta.name, meta.name
         ));
     }
-    let Some(space) = &file.space else {
-        return Some("a delta of a file without pages".into());
-    };
     let pages = u64::from(file.pages);
     let layout = match DeltaLayout::new(space.page_size as usize) {
         Ok(layout) => layout,
         Err(fault) => return Some(fault.to_string()),
     };
-    if delta.size != layout.file_size(pages) {
+    if delta.length() != layout.file_size(pages) {
         return Some(format!(
             "a delta of {pages} pages is not {} bytes long",
-            delta.size
+            delta.length()
         ));
     }
     (pages > file.length / u64::from(space.page_size)).then(|| {

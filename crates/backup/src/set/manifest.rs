@@ -230,7 +230,7 @@ pub struct FileRecord {
     pub length: u64,
     /// Bytes it takes on the donor's disk, holes not counted.
     pub allocated: u64,
-    /// Pages in the delta.
+    /// Pages in the delta; in a full set, those beside the file that are laid over it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub pages: u32,
     /// The tablespace, for files made of pages.
@@ -246,7 +246,8 @@ pub struct FileRecord {
 /// The manifest of a set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Version of this format: 1.
+    /// Version of this format: 1, or 2 where there is anything that format 1 has no place for; see
+    /// [`Manifest::format_needed`].
     pub format: u32,
     /// Version of the program that made the set.
     pub made_by: String,
@@ -279,8 +280,11 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// The version this program writes.
+    /// The version this program writes of sets without compressed files.
     pub const FORMAT: u32 = 1;
+
+    /// The latest version this program knows.
+    pub const NEWEST: u32 = 2;
 
     /// Every stored file with a digest, in the order of the chunk values.
     pub fn stored_files(&self) -> impl Iterator<Item = &StoredFile> {

@@ -8,6 +8,7 @@ mod faults;
 pub mod layout;
 mod manifest;
 mod open;
+mod record;
 
 pub use manifest::{
     BinlogPosition, CloneRecord, Compressed, Content, FileRecord, LsnRecord, Manifest, PagesBy,

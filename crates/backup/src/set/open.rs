@@ -2,8 +2,12 @@
 
 use super::layout::{CHUNK_VALUES, IN_PROGRESS, MANIFEST, MANIFEST_DIGEST};
 use super::{Manifest, StoredFile};
-use crate::io::{CHUNK, CheckedFile, ChunkDigests, Digest, digest_of, read_bounded};
+use crate::io::{
+    CHUNK, CheckedFile, ChunkDigests, Digest, Original, Unpacked, digest_of, read_bounded,
+    read_index,
+};
 use crate::{Error, Result};
+use frame::Index;
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -22,9 +26,11 @@ pub struct BackupSet {
     values_at: HashMap<String, u64>,
     /// Chunk values read last: a large file is opened once for every part of it that is read.
     recent: Mutex<VecDeque<(String, Arc<ChunkDigests>)>>,
+    /// Likewise the indexes of compressed files.
+    indexes: Mutex<VecDeque<(String, Arc<Index>)>>,
 }
 
-/// Files whose chunk values are kept: some more than workers.
+/// Files whose chunk values and indexes are kept: some more than workers.
 const RECENT: usize = 16;
 
 impl BackupSet {
@@ -90,6 +96,7 @@ impl BackupSet {
             manifest,
             values_at,
             recent: Mutex::default(),
+            indexes: Mutex::default(),
         }
     }
 
@@ -151,8 +158,37 @@ impl BackupSet {
         Ok(chunks)
     }
 
-    /// Opens a stored file for checked reading.
-    pub(crate) fn open_stored(&self, stored: &StoredFile) -> Result<CheckedFile> {
+    /// Opens a stored file for checked reading of what it holds: the original.
+    pub(crate) fn open_stored(&self, stored: &StoredFile) -> Result<Original> {
+        let mut file = self.open_bytes(stored)?;
+        let Some(compressed) = stored.compressed else {
+            return Ok(Original::Plain(file));
+        };
+        let index = self.index(stored, &mut file, compressed.length)?;
+        let unpacked = Unpacked::new(file, index, compressed.algorithm);
+        Ok(Original::Unpacked(unpacked))
+    }
+
+    /// The index of a compressed file.
+    fn index(
+        &self,
+        stored: &StoredFile,
+        file: &mut CheckedFile,
+        length: u64,
+    ) -> Result<Arc<Index>> {
+        let recent = || self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, index)) = recent().iter().find(|(name, _)| *name == stored.name) {
+            return Ok(Arc::clone(index));
+        }
+        let index = Arc::new(read_index(file, length)?);
+        let mut recent = recent();
+        recent.truncate(RECENT - 1);
+        recent.push_front((stored.name.clone(), Arc::clone(&index)));
+        Ok(index)
+    }
+
+    /// Opens a stored file for checked reading of its bytes as they are stored.
+    pub(crate) fn open_bytes(&self, stored: &StoredFile) -> Result<CheckedFile> {
         let path = self.path.join(&stored.name);
         let file = File::open(&path).map_err(|e| Error::io("open file", &path, e))?;
         let found = file
@@ -231,14 +267,15 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Manifest> {
         format: u32,
     }
     let version: Version = serde_json::from_slice(bytes).map_err(|e| Error::damaged(path, e))?;
-    if version.format != Manifest::FORMAT {
+    if !(Manifest::FORMAT..=Manifest::NEWEST).contains(&version.format) {
         return Err(Error::refused(
             1105,
             format!(
-                "'{}' has format {}, known is {}",
+                "'{}' has format {}, known are {} to {}",
                 path.display(),
                 version.format,
-                Manifest::FORMAT
+                Manifest::FORMAT,
+                Manifest::NEWEST
             ),
             "Use a version of innoclone that knows this format.",
         ));

@@ -10,8 +10,11 @@ use backup::command::{
     BackupReport, BackupRequest, RestoreReport, RestoreRequest, backup, restore,
 };
 use backup::donor::instance::{IncrementFrom, InstanceOptions};
+use backup::recipient::Compression;
 use backup::{Error, Job, JobOptions};
 use catalogue::Catalogue;
+use frame::{Algorithm, Settings};
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -21,13 +24,24 @@ use wire::{ConnectOptions, Endpoint};
 /// A place for sets, restored directories and the catalogue of one test.
 pub struct Place {
     pub scratch: Scratch,
+    /// How the next sets are compressed.
+    pub compression: Cell<Option<Compression>>,
 }
 
 impl Place {
     pub fn new() -> Self {
         Self {
             scratch: Scratch::new().unwrap(),
+            compression: Cell::new(None),
         }
+    }
+
+    /// Has the next sets compressed.
+    pub fn compress(&self, algorithm: Option<Algorithm>) {
+        self.compression.set(algorithm.map(|algorithm| Compression {
+            settings: Settings::of(algorithm),
+            threads: 3,
+        }));
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -62,6 +76,7 @@ impl Place {
         let request = BackupRequest {
             instance,
             to: self.path(name),
+            compression: self.compression.get(),
         };
         backup(&request, &self.catalogue(), &job())
     }
@@ -101,6 +116,22 @@ pub fn job() -> Job {
         read_rate: None,
     };
     Job::new(&options, Arc::new(AtomicBool::new(false)))
+}
+
+/// All files below a directory, by their paths there.
+pub fn files_below(root: &Path) -> Vec<PathBuf> {
+    let (mut files, mut directories) = (Vec::new(), vec![root.to_owned()]);
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+            } else {
+                files.push(path.strip_prefix(root).unwrap().to_owned());
+            }
+        }
+    }
+    files
 }
 
 /// Checks every table of a restored server, that it knows where it comes from, and that its error

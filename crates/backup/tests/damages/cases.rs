@@ -70,6 +70,7 @@ pub(crate) fn case(
         set,
         paths,
         restore: true,
+        harmless: false,
         damage: Box::new(damage),
     }
 }
@@ -234,7 +235,7 @@ pub(crate) fn swap_pages(bytes: &mut [u8], one: usize, other: usize) {
     low[one * PAGE..(one + 1) * PAGE].swap_with_slice(&mut high[..PAGE]);
 }
 
-fn size(sets: &Sets, set: &str, name: &str) -> u64 {
+pub(crate) fn size(sets: &Sets, set: &str, name: &str) -> u64 {
     let path = sets.path(set).join(name);
     std::fs::metadata(&path)
         .unwrap_or_else(|e| panic!("{}: {e}", path.display()))

@@ -2,8 +2,8 @@
 //! data directory.
 
 use super::cases::{MANIFEST, PAGE, REDO, case, swap_pages};
-use super::reseal::{edit, manifest, reseal};
 use super::{Case, Sets, change, flip};
+use crate::compressing::reseal::{edit, manifest, reseal};
 use innodb::checksum::stamp;
 use innodb::geometry::{Geometry, PageSize};
 use serde_json::Value;

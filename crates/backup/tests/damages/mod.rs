@@ -1,13 +1,22 @@
 //! A small chain with everything in it, and everything that can happen to it.
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "every test binary uses a part of it"
+)]
 
 mod cases;
 mod hidden;
-mod reseal;
+mod packed;
+mod run;
 
 pub(crate) use cases::{entries, flips, lengths, places};
 pub(crate) use hidden::{directory_damages, manifests, resealed};
+pub(crate) use packed::{packed_flips, packed_indexes, packed_lengths, packed_manifests};
+pub(crate) use run::{problems, run, verified};
 
 use crate::common::Place;
+use crate::compressing::{Compression, compress_set};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -32,6 +41,8 @@ pub(crate) struct Case {
     pub(crate) paths: Vec<String>,
     /// Whether a restore must refuse, or not be affected.
     pub(crate) restore: bool,
+    /// Whether it may be that nothing is wrong; a restore is then as without the damage.
+    pub(crate) harmless: bool,
     pub(crate) damage: Box<dyn Fn(&Path) + Sync>,
 }
 
@@ -78,6 +89,19 @@ fn make() -> Sets {
 }
 
 impl Sets {
+    /// The same sets, compressed.
+    pub(crate) fn compressed(&self, full: Compression, incr: Compression) -> Self {
+        let scratch = Scratch::new().unwrap();
+        self.copy_to(scratch.path());
+        compress_set(&scratch.join("full"), full);
+        compress_set(&scratch.join("incr"), incr);
+        Self {
+            scratch,
+            restored: self.restored.clone(),
+            end: self.end,
+        }
+    }
+
     /// Copies both sets into a directory. Their files are shared: damage replaces them.
     pub(crate) fn copy_to(&self, directory: &Path) {
         for name in ["full", "incr"] {

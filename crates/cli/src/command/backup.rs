@@ -8,6 +8,7 @@ use backup::donor::instance::{IncrementFrom, InstanceOptions};
 use clap::Args;
 use innodb::lsn::Lsn;
 
+use super::compression::CompressionArgs;
 use crate::answer::Answer;
 use crate::connection::ConnectionArgs;
 use crate::failure::Failure;
@@ -33,6 +34,8 @@ pub(crate) struct BackupArgs {
     /// Find what changed by reading every page, not by page tracking.
     #[arg(long)]
     scan: bool,
+    #[command(flatten)]
+    compression: CompressionArgs,
     #[command(flatten)]
     job: JobArgs,
     /// The server's data directory, where it is not where the server says.
@@ -71,6 +74,7 @@ impl BackupArgs {
         let datadir = given_or(self.datadir.clone(), file, "datadir")?;
         Ok(BackupRequest {
             to: self.to.clone(),
+            compression: self.compression.resolve(file)?,
             instance: InstanceOptions {
                 datadir,
                 page_track: self.page_track,
@@ -111,6 +115,7 @@ mod tests {
     fn a_full_backup_is_the_default() {
         let request = request("--to /b/full").unwrap();
         assert_eq!(request.to, PathBuf::from("/b/full"));
+        assert_eq!(request.compression, None);
         let instance = request.instance;
         assert!(instance.from.is_none() && !instance.page_track && !instance.scan);
         assert_eq!(instance.lock_wait_timeout, Duration::from_secs(300));

@@ -13,6 +13,7 @@ mod running;
 mod scene;
 mod small_disk;
 
+mod backup_compressed;
 mod backup_killed;
 mod backup_signalled;
 mod restore_killed;

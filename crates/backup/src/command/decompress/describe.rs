@@ -81,7 +81,9 @@ pub(super) fn rewrite(set: &LockedSet, work: &Work<'_>) -> Result<bool> {
         if let Some((plain, _)) = Algorithm::of_name(&stored.name) {
             stored.name = plain.to_owned();
         }
+        stored.compressed = None;
     }
+    manifest.format = manifest.format_needed();
     if !changed {
         return Ok(false);
     }

@@ -2,7 +2,9 @@
 
 use super::find::{Found, Tree};
 use super::sink::{Digests, Sink};
-use crate::io::{CheckedFile, create_new, drop_cache, fsync_file, remove_file, rename};
+use crate::io::{
+    CheckedFile, carry, create_new, drop_cache, fsync_file, of_frame, remove_file, rename,
+};
 use crate::{Error, Job, Result};
 use frame::{Decompressor, Index, decompress_stream};
 use rustix::fs::FlockOperation;
@@ -59,7 +61,7 @@ impl<'a> Open<'a> {
         let index = if regular {
             let mut source = Source::of(tree, found, &stored)?;
             let read_at = |offset, bytes: &mut [u8]| source.read_at(offset, bytes).map_err(carry);
-            Index::read(found.length, read_at).map_err(|e| lower(path, e))?
+            Index::read(found.length, read_at).map_err(|e| of_frame(path, e))?
         } else {
             None
         };
@@ -119,7 +121,7 @@ impl<'a> Open<'a> {
             source.read_at(place.stored.start, &mut buffers.stored)?;
             decompressor
                 .decompress_unit(&buffers.stored, &mut buffers.original)
-                .map_err(|e| lower(&self.found.stored, e.in_file(place.stored.start)))?;
+                .map_err(|e| of_frame(&self.found.stored, e.in_file(place.stored.start)))?;
             sink.get_or_insert_with(|| Sink::new(self, place.original.start, job))
                 .push(&buffers.original)?;
             read += stored as u64;
@@ -138,7 +140,7 @@ impl<'a> Open<'a> {
         let mut sink = Sink::new(self, 0, job);
         let mut output = |bytes: &[u8]| sink.push(bytes).map_err(carry);
         decompress_stream(&mut input, &mut output, self.found.algorithm)
-            .map_err(|e| lower(&self.found.stored, e))?;
+            .map_err(|e| of_frame(&self.found.stored, e))?;
         self.length.store(sink.finish()?, Ordering::Relaxed);
         Ok(input.at)
     }
@@ -239,7 +241,7 @@ impl<'a> Source<'a> {
         let listed = found.listed.as_ref();
         let set = listed.and_then(|(set, record)| Some((tree.sets.get(*set)?, record)));
         Ok(match set {
-            Some((set, record)) => Self::Checked(set.set.open_stored(record)?),
+            Some((set, record)) => Self::Checked(set.set.open_bytes(record)?),
             None => Self::Plain(stored, &found.stored),
         })
     }
@@ -337,22 +339,4 @@ fn exists(path: &Path) -> Error {
 
 fn length(range: &std::ops::Range<u64>) -> usize {
     (range.end - range.start) as usize
-}
-
-/// Takes an error through code that knows only those of reading and writing.
-fn carry(error: Error) -> io::Error {
-    io::Error::other(error)
-}
-
-/// An error of the codec in the file `path`; one that was carried is itself again.
-fn lower(path: &Path, error: frame::Error) -> Error {
-    match error {
-        frame::Error::Read { source, .. } | frame::Error::Write(source) => {
-            match source.downcast::<Error>() {
-                Ok(carried) => carried,
-                Err(source) => Error::io("read file", path, source),
-            }
-        }
-        error => Error::damaged(path, error),
-    }
 }

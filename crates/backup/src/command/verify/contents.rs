@@ -1,25 +1,27 @@
 //! Reading files, each byte once, in parallel: digests, pages, deltas.
 
+mod bytes;
 mod delta;
+mod item;
 mod ranges;
+mod worker;
 
-use self::delta::DeltaCheck;
-use self::ranges::Ranges;
+use self::item::{Doubts, Expected, Item};
+use self::worker::{Task, Worker};
 use super::findings::Findings;
 use super::pages::PageRules;
 use super::redo::RedoCheck;
-use crate::io::{BUFFER, CHUNK, ChunkDigests, Digest, drop_cache};
-use crate::set::layout::{CHUNK_VALUES, REDO_DIR};
-use crate::set::{BackupSet, StoredFile};
+use crate::io::CHUNK;
+use crate::set::layout::CHUNK_VALUES;
+use crate::set::{BackupSet, FileRecord, StoredFile};
 use crate::{Job, Result, Stage};
 use innodb::meta::SpaceMeta;
-use std::fs::File;
-use std::ops::Range;
-use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Mutex, PoisonError};
 
+pub(super) use self::bytes::{Bytes, Place};
 pub(super) use self::delta::DeltaRules;
 
 /// Bytes of a file that one worker reads at a time; a whole number of chunks.
@@ -38,72 +40,68 @@ pub(super) enum Body {
     Meta(SpaceMeta),
 }
 
-/// What tells whether the bytes of a file are the right ones.
-#[derive(Debug)]
-enum Expected {
-    /// Nothing does.
-    Nothing,
-    /// The digest of a file that is one chunk, or whose chunk values cannot be had.
-    Digest(Digest),
-    /// The chunk values, read again for every worker that comes to the file: those of all files
-    /// together are too many to keep.
-    Chunks(Mutex<Weak<ChunkDigests>>),
+/// A file whose page 0 was never written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unwritten {
+    /// Name of what is stored.
+    pub stored: String,
+    /// Name of the file.
+    pub file: String,
 }
 
-/// A file to read.
-#[derive(Debug)]
-pub(super) struct Item<'a> {
-    name: String,
-    path: PathBuf,
-    /// Bytes it should have.
-    size: u64,
-    /// Bytes it has.
-    found: u64,
-    body: Body,
-    expected: Expected,
-    /// The set it is of, with its record.
-    stored: Option<(&'a BackupSet, &'a StoredFile)>,
+impl Unwritten {
+    /// A file that is stored under its own name.
+    pub(super) fn plain(name: &str) -> Self {
+        Self {
+            stored: name.to_owned(),
+            file: name.to_owned(),
+        }
+    }
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Task {
-    /// Bytes of a file, the first a chunk's.
-    Range { item: usize, offset: u64, len: u64 },
-    /// The whole file in one pass, because only its digest is known.
-    Whole { item: usize },
-    /// The headers of a delta.
-    Headers { item: usize },
-    /// The redo log.
-    Redo,
+/// What is known of the page 0 of a file.
+#[derive(Debug, Default)]
+struct FirstPage {
+    /// Name of what is stored.
+    stored: String,
+    /// Whether it was written, in the file and in the delta.
+    written: [Option<bool>; 2],
 }
 
 /// The files to read, and what is found in them.
 #[derive(Debug)]
 pub(super) struct Contents<'a> {
     findings: &'a Findings,
-    root: PathBuf,
+    root: &'a Path,
     items: Vec<Item<'a>>,
-    redo: Option<RedoCheck>,
-    /// Files whose page 0 was never written.
-    unwritten: Mutex<Vec<String>>,
+    redo: Option<RedoCheck<'a>>,
+    /// By name of the file.
+    first_pages: Mutex<BTreeMap<String, FirstPage>>,
     quick: bool,
 }
 
 impl<'a> Contents<'a> {
-    /// Nothing yet. `quick` leaves pages, deltas and redo out.
-    pub(super) fn new(root: PathBuf, quick: bool, findings: &'a Findings) -> Self {
+    /// Nothing yet. `quick` leaves pages, deltas and redo out, and unpacks nothing.
+    pub(super) fn new(root: &'a Path, quick: bool, findings: &'a Findings) -> Self {
         Self {
             findings,
             root,
             items: Vec::new(),
             redo: None,
-            unwritten: Mutex::default(),
+            first_pages: Mutex::default(),
             quick,
         }
     }
 
-    /// A file of a set. What can be told without reading it is told here.
-    pub(super) fn add_stored(&mut self, set: &'a BackupSet, stored: &'a StoredFile, body: Body) {
+    /// What a set stores for a file, or of its own. What can be told without reading it is told
+    /// here.
+    pub(super) fn add_stored(
+        &mut self,
+        set: &'a BackupSet,
+        record: Option<&'a FileRecord>,
+        stored: &'a StoredFile,
+        body: Body,
+    ) {
         let Some(found) = self.file_size(&stored.name) else {
             return;
         };
@@ -127,13 +125,20 @@ impl<'a> Contents<'a> {
             },
         };
         self.items.push(Item {
-            name: stored.name.clone(),
-            path: self.root.join(&stored.name),
+            place: Place {
+                name: stored.name.clone(),
+                root: self.root,
+                of_set: Some((set, stored)),
+            },
+            file: record.map_or(&stored.name, |record| &record.name).clone(),
             size: stored.size,
             found,
             body,
             expected,
-            stored: Some((set, stored)),
+            overlay: record
+                .and_then(FileRecord::delta)
+                .filter(|_| matches!(body, Body::Pages(_))),
+            doubts: Doubts::default(),
         });
     }
 
@@ -141,26 +146,51 @@ impl<'a> Contents<'a> {
     pub(super) fn add_unknown(&mut self, name: &str, body: Body) {
         if let Some(found) = self.file_size(name) {
             self.items.push(Item {
-                name: name.to_owned(),
-                path: self.root.join(name),
+                place: Place {
+                    name: name.to_owned(),
+                    root: self.root,
+                    of_set: None,
+                },
+                file: name.to_owned(),
                 size: found,
                 found,
                 body,
                 expected: Expected::Nothing,
-                stored: None,
+                overlay: None,
+                doubts: Doubts::default(),
             });
         }
     }
 
     /// The redo log.
-    pub(super) fn add_redo(&mut self, redo: RedoCheck) {
+    pub(super) fn add_redo(&mut self, redo: RedoCheck<'a>) {
         self.redo = Some(redo);
     }
 
     /// Files that have a page 0, but one that was never written; after [`Self::read`].
-    pub(super) fn unwritten(&self) -> Vec<String> {
-        let unwritten = self.unwritten.lock();
-        unwritten.unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn unwritten(&self) -> Vec<Unwritten> {
+        let pages = self.first_pages.lock();
+        let pages = pages.unwrap_or_else(PoisonError::into_inner);
+        let unwritten = pages.iter().filter(|(_, page)| {
+            let [base, delta] = page.written;
+            delta.or(base) == Some(false)
+        });
+        let unwritten = unwritten.map(|(file, page)| Unwritten {
+            stored: page.stored.clone(),
+            file: file.clone(),
+        });
+        unwritten.collect()
+    }
+
+    fn note_first_page(&self, item: &Item<'_>, written: bool) {
+        let in_delta = matches!(item.body, Body::Delta(_));
+        let mut pages = self.first_pages.lock();
+        let pages = pages.as_mut().unwrap_or_else(PoisonError::get_mut);
+        let page = pages.entry(item.file.clone()).or_default();
+        page.written[usize::from(in_delta)] = Some(written);
+        if !written {
+            item.name().clone_into(&mut page.stored);
+        }
     }
 
     fn file_size(&self, name: &str) -> Option<u64> {
@@ -183,191 +213,89 @@ impl<'a> Contents<'a> {
 
     /// Reads everything.
     pub(super) fn read(&self, job: &Job) -> Result<()> {
-        let tasks = self.tasks();
-        let bytes = self.items.iter().map(Item::readable).sum();
+        let mut tasks: Vec<Task> = self.redo.iter().map(|_| Task::Redo).collect();
+        for (index, item) in self.items.iter().enumerate() {
+            self.findings.count_file();
+            self.tasks(index, item, &mut tasks);
+        }
+        let bytes = |item| self.unpacked(item).unwrap_or_else(|| item.readable());
+        let bytes = self.items.iter().map(bytes).sum();
         job.progress.begin(Stage::FileCopy, job.parallel(), bytes);
+        self.work(&tasks, job)?;
+        let doubtful = || {
+            let items = self.items.iter().enumerate();
+            items.filter(|(_, item)| !item.doubts.is_empty())
+        };
+        let mut tasks = Vec::new();
+        for (index, item) in doubtful() {
+            stored_tasks(index, item, &mut tasks);
+        }
+        self.work(&tasks, job)?;
+        for (_, item) in doubtful() {
+            for (offset, detail) in item.doubts.unexplained() {
+                self.findings.add_at(item.name(), offset, detail);
+            }
+        }
+        job.progress.end(Stage::FileCopy);
+        Ok(())
+    }
+
+    fn work(&self, tasks: &[Task], job: &Job) -> Result<()> {
         let next = AtomicUsize::new(0);
         job.in_parallel(|| {
-            let mut worker = Worker {
-                contents: self,
-                job,
-                buffer: vec![0; BUFFER],
-                values: None,
-            };
+            let mut worker = Worker::new(self, job);
             while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
                 job.check()?;
                 worker.run(*task)?;
             }
             Ok(())
-        })?;
-        job.progress.end(Stage::FileCopy);
-        Ok(())
+        })
     }
 
-    fn tasks(&self) -> Vec<Task> {
-        let mut tasks: Vec<Task> = self.redo.iter().map(|_| Task::Redo).collect();
-        for (index, item) in self.items.iter().enumerate() {
-            self.findings.count_file();
-            if matches!(item.body, Body::Delta(_)) && !self.quick {
+    /// Bytes of the original of a compressed file that is going to be unpacked: one that has
+    /// another length than it should is not.
+    fn unpacked(&self, item: &Item<'_>) -> Option<u64> {
+        item.unpacked()
+            .filter(|_| !self.quick && item.found == item.size && item.size > 0)
+    }
+
+    fn tasks(&self, index: usize, item: &Item<'_>, tasks: &mut Vec<Task>) {
+        if let Some(length) = self.unpacked(item) {
+            // Every byte of it is read: the frames, and for them the index.
+            if matches!(item.body, Body::Delta(_)) {
                 tasks.push(Task::Headers { item: index });
             }
-            let length = item.readable();
-            match item.expected {
-                Expected::Nothing if self.quick => {}
-                Expected::Digest(_) => tasks.push(Task::Whole { item: index }),
-                _ => {
-                    let ranges = (0..length).step_by(TASK_BYTES as usize);
-                    tasks.extend(ranges.map(|offset| Task::Range {
-                        item: index,
-                        offset,
-                        len: TASK_BYTES.min(length - offset),
-                    }));
-                }
-            }
-        }
-        tasks
-    }
-}
-
-impl Item<'_> {
-    /// Bytes that are there of those that should be.
-    fn readable(&self) -> u64 {
-        self.size.min(self.found)
-    }
-
-    /// The chunk values, shared with the other workers on the file.
-    fn chunk_values(&self) -> Option<Arc<ChunkDigests>> {
-        let Expected::Chunks(shared) = &self.expected else {
-            return None;
-        };
-        let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(values) = shared.upgrade() {
-            return Some(values);
-        }
-        let (set, stored) = self.stored?;
-        // They were confirmed before; a disk that fails meanwhile makes every chunk a problem.
-        let values = set.chunk_values(stored).unwrap_or_default();
-        *shared = Arc::downgrade(&values);
-        Some(values)
-    }
-}
-
-/// One thread's state.
-struct Worker<'w> {
-    contents: &'w Contents<'w>,
-    job: &'w Job,
-    buffer: Vec<u8>,
-    /// The chunk values of the file read last.
-    values: Option<(usize, Arc<ChunkDigests>)>,
-}
-
-impl Worker<'_> {
-    fn run(&mut self, task: Task) -> Result<()> {
-        match task {
-            Task::Redo => {
-                let Some(redo) = &self.contents.redo else {
-                    return Ok(());
-                };
-                let result = redo.run(self.contents.findings, self.job);
-                self.contents.findings.tolerate(REDO_DIR, result)?;
-                Ok(())
-            }
-            Task::Headers { item } => {
-                let item = &self.contents.items[item];
-                let (Body::Delta(rules), Some(file)) = (item.body, self.open(item)) else {
-                    return Ok(());
-                };
-                DeltaCheck::new(rules, &file).headers(item.readable(), |offset, detail| {
-                    self.contents.findings.add_at(&item.name, offset, detail);
-                });
-                Ok(())
-            }
-            Task::Whole { item } => {
-                let item = &self.contents.items[item];
-                let Expected::Digest(digest) = item.expected else {
-                    return Ok(());
-                };
-                let mut hasher = blake3::Hasher::new();
-                let complete = self.pieces(item, 0..item.readable(), None, |bytes| {
-                    hasher.update(bytes);
-                })?;
-                let is_cut = item.readable() < item.size;
-                if complete && !is_cut && *hasher.finalize().as_bytes() != digest {
-                    let detail = format!(
-                        "bytes 0 to {} are not the bytes that were backed up",
-                        item.size
-                    );
-                    self.contents.findings.add(&item.name, detail);
-                }
-                Ok(())
-            }
-            Task::Range {
+            tasks.extend(pieces(length).map(|(offset, len)| Task::Unpacked {
                 item: index,
                 offset,
                 len,
-            } => {
-                let item = &self.contents.items[index];
-                if self.values.as_ref().is_none_or(|(held, _)| *held != index) {
-                    self.values = item.chunk_values().map(|values| (index, values));
-                }
-                let values = self.values.as_ref().map(|(_, values)| Arc::clone(values));
-                let range = offset..offset + len;
-                self.pieces(item, range, values.as_deref(), |_| {})?;
-                Ok(())
-            }
+            }));
+            return;
+        }
+        if matches!(item.body, Body::Delta(_)) && !self.quick && item.unpacked().is_none() {
+            tasks.push(Task::Headers { item: index });
+        }
+        if !(self.quick && matches!(item.expected, Expected::Nothing)) {
+            stored_tasks(index, item, tasks);
         }
     }
+}
 
-    fn open(&self, item: &Item<'_>) -> Option<File> {
-        match File::open(&item.path) {
-            Ok(file) => Some(file),
-            Err(e) => {
-                self.contents
-                    .findings
-                    .add(&item.name, format!("open file: {e}"));
-                None
-            }
-        }
+/// The reading of a file as it is stored.
+fn stored_tasks(index: usize, item: &Item<'_>, tasks: &mut Vec<Task>) {
+    if matches!(item.expected, Expected::Digest(_)) {
+        tasks.push(Task::Whole { item: index });
+        return;
     }
+    tasks.extend(pieces(item.readable()).map(|(offset, len)| Task::Range {
+        item: index,
+        offset,
+        len,
+    }));
+}
 
-    /// Reads a range of a file piece by piece, checks it, and shows it to `see`; whether all of it
-    /// could be read.
-    fn pieces(
-        &mut self,
-        item: &Item<'_>,
-        range: Range<u64>,
-        values: Option<&ChunkDigests>,
-        mut see: impl FnMut(&[u8]),
-    ) -> Result<bool> {
-        let Some(file) = self.open(item) else {
-            return Ok(false);
-        };
-        let findings = self.contents.findings;
-        let mut ranges = Ranges::new(self.contents, item, &file);
-        let mut complete = true;
-        let mut at = range.start;
-        while at < range.end {
-            let len = (range.end - at).min(BUFFER as u64);
-            self.job.throttle(len)?;
-            let bytes = &mut self.buffer[..len as usize];
-            match file.read_exact_at(bytes, at) {
-                Ok(()) => {
-                    see(bytes);
-                    ranges.check(at, bytes, values);
-                }
-                Err(e) => {
-                    complete = false;
-                    let detail = format!("bytes {at} to {} cannot be read: {e}", at + len);
-                    findings.add_at(&item.name, at, detail);
-                }
-            }
-            drop_cache(&file, at, len);
-            findings.count_bytes(len);
-            self.job.progress.count_read(len);
-            self.job.progress.advance(Stage::FileCopy, len);
-            at += len;
-        }
-        ranges.end();
-        Ok(complete)
-    }
+/// Offset and length of what one worker reads at a time.
+fn pieces(length: u64) -> impl Iterator<Item = (u64, u64)> {
+    let offsets = (0..length).step_by(TASK_BYTES as usize);
+    offsets.map(move |offset| (offset, TASK_BYTES.min(length - offset)))
 }

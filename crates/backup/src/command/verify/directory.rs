@@ -1,6 +1,6 @@
 //! A data directory: no digests, so its pages and its redo log are checked against each other.
 
-use super::contents::{Body, Contents};
+use super::contents::{Body, Contents, Unwritten};
 use super::findings::Findings;
 use super::pages::{PageRules, first_page};
 use super::redo;
@@ -34,7 +34,7 @@ pub(super) fn verify(root: &Path, quick: bool, findings: &Findings, job: &Job) -
         job.check()?;
         match probe(root, name, page_size, findings) {
             Probe::Space(file) => files.push(file),
-            Probe::Unwritten => unwritten.push(name.clone()),
+            Probe::Unwritten => unwritten.push(Unwritten::plain(name)),
             Probe::Other => {}
         }
     }
@@ -43,7 +43,7 @@ pub(super) fn verify(root: &Path, quick: bool, findings: &Findings, job: &Job) -
     for file in &files {
         *pages.entry(file.space.id).or_default() += file.pages;
     }
-    let mut contents = Contents::new(root.to_owned(), quick, findings);
+    let mut contents = Contents::new(root, quick, findings);
     for file in &files {
         let rules = PageRules {
             space: file.space,
@@ -54,7 +54,7 @@ pub(super) fn verify(root: &Path, quick: bool, findings: &Findings, job: &Job) -
     }
     contents.read(job)?;
     let log = redo::list(root).unwrap_or_default();
-    let result = redo::check_unwritten(root, &log, None, &unwritten, findings, job);
+    let result = redo::check_unwritten(&log, None, &unwritten, findings, job);
     findings.tolerate(REDO_DIR, result).map(drop)
 }
 

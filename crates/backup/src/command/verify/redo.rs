@@ -3,24 +3,23 @@
 mod log;
 
 use self::log::{Log, RedoFile, Stop};
+use super::contents::{Place, Unwritten};
 use super::findings::Findings;
 use crate::set::layout::REDO_DIR;
 use crate::{Error, Job, Result};
 use innodb::geometry::PageSize;
 use innodb::lsn::Lsn;
 use innodb::redo::{BLOCK_SIZE, BlockState, HEADER_AREA, RedoFileHeader, parse_checkpoint};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// mysqld refuses smaller files.
 const SMALLEST_FILE: u64 = 64 << 10;
 
 /// What the redo of a set must be.
 #[derive(Debug)]
-pub(super) struct RedoCheck {
-    /// The set.
-    pub root: PathBuf,
-    /// Its redo files, in order.
-    pub names: Vec<String>,
+pub(super) struct RedoCheck<'a> {
+    /// Its files, in order.
+    pub files: Vec<Place<'a>>,
     /// Where recovery begins.
     pub checkpoint: Lsn,
     /// Where the log ends.
@@ -29,16 +28,16 @@ pub(super) struct RedoCheck {
     pub page_size: PageSize,
 }
 
-impl RedoCheck {
+impl RedoCheck<'_> {
     /// Checks it.
     pub(super) fn run(&self, findings: &Findings, job: &Job) -> Result<()> {
         let mut files = Vec::new();
         let mut expected = self.checkpoint.block_start();
-        for (index, name) in self.names.iter().enumerate() {
-            let Some(file) = open(&self.root, name, self.page_size, findings) else {
+        for (index, place) in self.files.iter().enumerate() {
+            let Some(file) = open(place, self.page_size, findings) else {
                 return Ok(());
             };
-            let last = index + 1 == self.names.len();
+            let last = index + 1 == self.files.len();
             let checkpoint = if index == 0 {
                 self.checkpoint
             } else {
@@ -151,7 +150,7 @@ pub(super) fn check_directory(
     let page_size = page_size.unwrap_or(PageSize::DEFAULT);
     let files: Vec<RedoFile> = names
         .iter()
-        .filter_map(|name| open(root, name, page_size, findings))
+        .filter_map(|place| open(place, page_size, findings))
         .collect();
     if files.len() < names.len() {
         return Ok(None);
@@ -190,31 +189,30 @@ pub(super) fn check_directory(
 /// Tablespaces whose first page was never written are only known to recovery: the log must say
 /// which they are.
 pub(super) fn check_unwritten(
-    root: &Path,
-    redo: &[String],
+    redo: &[Place<'_>],
     from: Option<Lsn>,
-    unwritten: &[String],
+    unwritten: &[Unwritten],
     findings: &Findings,
     job: &Job,
 ) -> Result<()> {
     if unwritten.is_empty() {
         return Ok(());
     }
-    let open = |name: &String| RedoFile::open(&root.join(name), name).ok();
+    let open = |place| RedoFile::open(place).ok();
     let log = Log::new(redo.iter().filter_map(open).collect(), findings, job);
     let named = match from.or_else(|| log.checkpoint()) {
         Some(from) => log.paths(from, unwritten)?,
         None => Vec::new(),
     };
-    for name in unwritten.iter().filter(|name| !named.contains(name)) {
+    for file in unwritten.iter().filter(|file| !named.contains(file)) {
         let detail = "page 0 was never written, and the redo log does not create the tablespace";
-        findings.add(name, detail);
+        findings.add(&file.stored, detail);
     }
     Ok(())
 }
 
-/// Names of the redo files in use.
-pub(super) fn list(root: &Path) -> Result<Vec<String>> {
+/// The redo files in use.
+pub(super) fn list(root: &Path) -> Result<Vec<Place<'_>>> {
     let directory = root.join(REDO_DIR);
     let error = |e| Error::io("read directory", &directory, e);
     let mut names = Vec::new();
@@ -226,13 +224,18 @@ pub(super) fn list(root: &Path) -> Result<Vec<String>> {
         }
     }
     names.sort();
-    Ok(names)
+    let place = |name| Place {
+        name,
+        root,
+        of_set: None,
+    };
+    Ok(names.into_iter().map(place).collect())
 }
 
 /// Opens a redo file and checks what every one must be.
-fn open(root: &Path, name: &str, page_size: PageSize, findings: &Findings) -> Option<RedoFile> {
-    let path = root.join(name);
-    let file = match RedoFile::open(&path, name) {
+fn open(place: &Place<'_>, page_size: PageSize, findings: &Findings) -> Option<RedoFile> {
+    let name = &place.name;
+    let file = match RedoFile::open(place) {
         Ok(file) => file,
         // That it is missing is told with its digest.
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {

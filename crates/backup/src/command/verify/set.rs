@@ -1,7 +1,7 @@
 //! A set against its manifest.
 
 use super::VerifyRequest;
-use super::contents::{Body, Contents, DeltaRules};
+use super::contents::{Body, Contents, DeltaRules, Place};
 use super::findings::Findings;
 use super::pages::PageRules;
 use super::redo::{RedoCheck, check_unwritten};
@@ -13,7 +13,7 @@ use crate::set::layout::{
     CHECKPOINTS, CHUNK_VALUES, CLONE_DIR, IN_PROGRESS, MANIFEST, MANIFEST_DIGEST, REDO_DIR,
     VIEW_PROGRESS, VIEW_STATUS,
 };
-use crate::set::{BackupSet, Content, FileRecord, Manifest, SetId, SpaceRecord, StoredFile};
+use crate::set::{BackupSet, Content, FileRecord, Manifest, SetId, SpaceRecord};
 use crate::{Job, Result};
 use innodb::clone_dir::{Checkpoints, CloneState, ViewProgress, ViewStatus};
 use innodb::delta::DeltaLayout;
@@ -59,25 +59,25 @@ pub(super) fn verify(
         None
     };
     job.check()?;
-    let mut contents = Contents::new(root.to_owned(), request.quick, findings);
+    let mut contents = Contents::new(root, request.quick, findings);
     let space_pages = space_pages(set.manifest());
     for file in &set.manifest().files {
         job.check()?;
         add_file(&set, file, &space_pages, &mut contents, findings);
     }
     for own in &set.manifest().own_files {
-        contents.add_stored(&set, own, Body::Plain);
+        contents.add_stored(&set, None, own, Body::Plain);
     }
     if !request.quick
-        && let Some(redo) = redo_check(root, set.manifest())
+        && let Some(redo) = redo_check(root, &set)
     {
         contents.add_redo(redo);
     }
     contents.read(job)?;
-    let redo = redo_check(root, set.manifest()).map_or(Vec::new(), |redo| redo.names);
+    let redo = redo_check(root, &set).map_or(Vec::new(), |redo| redo.files);
     let from = Some(set.manifest().lsn.checkpoint);
     let unwritten = contents.unwritten();
-    let result = check_unwritten(root, &redo, from, &unwritten, findings, job);
+    let result = check_unwritten(&redo, from, &unwritten, findings, job);
     findings.tolerate(REDO_DIR, result)?;
     let id = set.manifest().id.clone();
     Ok(Identity {
@@ -251,17 +251,23 @@ fn add_file<'a>(
         Ok(rules) => rules,
         Err(detail) => return findings.add(MANIFEST, format!("file {:?}: {detail}", file.name)),
     };
-    for (index, stored) in file.stored.iter().enumerate() {
-        let body = match (rules, file.content, index) {
-            (Some(rules), Content::Full, 0) => Body::Pages(rules),
-            (Some(rules), Content::Delta | Content::Whole, 0) => match delta_rules(file, rules) {
-                Ok(rules) => Body::Delta(rules),
-                Err(detail) => return findings.add(&stored.name, detail),
-            },
-            (Some(rules), Content::Delta | Content::Whole, 1) => Body::Meta(meta(rules)),
-            _ => Body::Plain,
-        };
-        contents.add_stored(set, stored, body);
+    let Some(rules) = rules else {
+        for stored in &file.stored {
+            contents.add_stored(set, Some(file), stored, Body::Plain);
+        }
+        return;
+    };
+    if let Some(base) = file.base() {
+        contents.add_stored(set, Some(file), base, Body::Pages(rules));
+    }
+    if let Some(delta) = file.delta() {
+        match delta_rules(file, rules) {
+            Ok(rules) => contents.add_stored(set, Some(file), delta, Body::Delta(rules)),
+            Err(detail) => findings.add(&delta.name, detail),
+        }
+    }
+    if let Some(description) = file.meta() {
+        contents.add_stored(set, Some(file), description, Body::Meta(meta(rules)));
     }
 }
 
@@ -297,24 +303,25 @@ fn meta(rules: PageRules) -> SpaceMeta {
     }
 }
 
-fn redo_check(root: &Path, manifest: &Manifest) -> Option<RedoCheck> {
-    let redo = |file: &&FileRecord| file.kind == FileKind::Redo;
-    let stored = |file: &FileRecord| {
-        file.stored
-            .first()
-            .map(|stored: &StoredFile| stored.name.clone())
+fn redo_check<'a>(root: &'a Path, set: &'a BackupSet) -> Option<RedoCheck<'a>> {
+    let manifest = set.manifest();
+    let place = |file: &'a FileRecord| {
+        let stored = file.stored.first()?;
+        Some(Place {
+            name: stored.name.clone(),
+            root,
+            of_set: Some((set, stored)),
+        })
     };
-    let mut names: Vec<String> = manifest
+    let redo = manifest
         .files
         .iter()
-        .filter(redo)
-        .filter_map(stored)
-        .collect();
+        .filter(|file| file.kind == FileKind::Redo);
+    let mut files: Vec<Place<'_>> = redo.filter_map(place).collect();
     // By number, which the names do not have leading zeros for.
-    names.sort_by_key(|name| (name.len(), name.clone()));
+    files.sort_by_key(|file| (file.name.len(), file.name.clone()));
     Some(RedoCheck {
-        root: root.to_owned(),
-        names,
+        files,
         checkpoint: manifest.lsn.checkpoint,
         end: manifest.lsn.end,
         page_size: PageSize::new(manifest.page_size).ok()?,

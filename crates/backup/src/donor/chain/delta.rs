@@ -1,24 +1,28 @@
 //! Reading the pages of a delta in the order of their numbers, from any page on.
 
-use crate::io::CheckedFile;
+use crate::io::Original;
 use crate::{Error, Result};
 use innodb::delta::{DeltaLayout, first_page, parse_header};
 use innodb::ids::PageNo;
+use std::collections::HashMap;
 
 /// A delta whose pages are sorted, as ours are.
 #[derive(Debug)]
 pub(crate) struct DeltaReader {
-    file: CheckedFile,
+    file: Original,
     layout: DeltaLayout,
     pages: u64,
     clusters: u64,
     /// The cluster whose page numbers are held: its number, and they.
     held: Option<(u64, Vec<PageNo>)>,
+    /// First pages of clusters, as far as they have been met: to look for a page costs a whole
+    /// chunk, or a whole frame, for each.
+    firsts: HashMap<u64, u32>,
 }
 
 impl DeltaReader {
     /// A delta of pages of `page_size` bytes; its size must be that of a whole number of pages.
-    pub(crate) fn new(file: CheckedFile, page_size: usize) -> Result<Self> {
+    pub(crate) fn new(file: Original, page_size: usize) -> Result<Self> {
         let layout = DeltaLayout::new(page_size).map_err(|e| Error::damaged(file.path(), e))?;
         let pages = layout
             .page_count(file.size())
@@ -30,6 +34,7 @@ impl DeltaReader {
             pages,
             clusters,
             held: None,
+            firsts: HashMap::new(),
         })
     }
 
@@ -45,10 +50,13 @@ impl DeltaReader {
         let mut before = None;
         while cluster < self.clusters {
             let base = cluster * self.layout.slots_per_cluster();
-            let first = self.cluster(cluster)?.first().copied();
-            if before >= first {
+            let first = self.first_of(cluster)?;
+            if before.is_some_and(|before: PageNo| before.get() >= first) {
                 let detail = format!("cluster {cluster} does not continue the one before it");
                 return Err(Error::damaged(self.path(), detail));
+            }
+            if first >= high {
+                return Ok(found);
             }
             let pages = self.cluster(cluster)?;
             before = pages.last().copied();
@@ -96,11 +104,17 @@ impl DeltaReader {
     }
 
     fn first_of(&mut self, cluster: u64) -> Result<u32> {
+        if let Some(first) = self.firsts.get(&cluster) {
+            return Ok(*first);
+        }
         let mut start = [0; 8];
         self.file
             .read_at(self.layout.header_offset(cluster), &mut start)?;
         match first_page(&start) {
-            Ok(Some(page)) => Ok(page.get()),
+            Ok(Some(page)) => {
+                self.firsts.insert(cluster, page.get());
+                Ok(page.get())
+            }
             Ok(None) => Err(Error::damaged(
                 self.path(),
                 format!("cluster {cluster} is empty"),

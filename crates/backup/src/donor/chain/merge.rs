@@ -1,8 +1,8 @@
 //! One file merged from all sets of a chain that hold pages of it.
 
 use super::delta::DeltaReader;
-use crate::io::CheckedFile;
-use crate::set::{BackupSet, Content, FileRecord, StoredFile};
+use crate::io::Original;
+use crate::set::{BackupSet, Content, FileRecord};
 use crate::{Error, FileDesc, Result};
 use innodb::ids::PageNo;
 use innodb::verify::verify_page_at;
@@ -10,7 +10,7 @@ use innodb::verify::verify_page_at;
 /// The newest version of every page of a file.
 #[derive(Debug)]
 pub(super) struct MergedFile {
-    base: Option<CheckedFile>,
+    base: Option<Original>,
     /// Bytes of the base that count: the file may have been shorter in a later set, and what was
     /// cut off then does not come back when it grows again.
     base_end: u64,
@@ -35,33 +35,43 @@ impl MergedFile {
             desc: desc.clone(),
         };
         for (set, record) in sources {
-            let stored = main_file(set, record)?;
-            let file = set.open_stored(stored)?;
             merged.cut(record.length);
-            if record.content == Content::Full {
-                merged.base_end = file.size();
-                merged.base = Some(file);
-                continue;
+            if let Some(base) = record.base() {
+                let base = set.open_stored(base)?;
+                merged.base_end = base.size().min(record.length);
+                merged.base = Some(base);
             }
-            let page_size = record.space.map_or(0, |space| space.page_size);
-            if page_size as usize != desc.page_size() {
-                return Err(Error::damaged(
-                    file.path(),
-                    format!("has pages of {page_size} bytes"),
-                ));
-            }
-            let delta = DeltaReader::new(file, page_size as usize)?;
-            if delta.len() != u64::from(record.pages) {
-                let detail = format!("has {} pages instead of {}", delta.len(), record.pages);
-                return Err(Error::damaged(delta.path(), detail));
-            }
-            if record.content == Content::Whole {
-                let first = record.space.map_or(0, |space| space.first_page);
-                merged.whole_to = first.saturating_add(record.pages);
-            }
-            merged.deltas.push((delta, u32::MAX));
+            merged.add_delta(set, record)?;
         }
         Ok(merged)
+    }
+
+    /// Puts the pages that a set has on their own over what there is.
+    fn add_delta(&mut self, set: &BackupSet, record: &FileRecord) -> Result<()> {
+        let Some(stored) = record.delta() else {
+            if record.content == Content::Full {
+                return Ok(());
+            }
+            let detail = format!("nothing is stored for '{}'", record.name);
+            return Err(Error::damaged(set.path(), detail));
+        };
+        let file = set.open_stored(stored)?;
+        let page_size = record.space.map_or(0, |space| space.page_size);
+        if page_size as usize != self.desc.page_size() {
+            let detail = format!("has pages of {page_size} bytes");
+            return Err(Error::damaged(file.path(), detail));
+        }
+        let delta = DeltaReader::new(file, page_size as usize)?;
+        if delta.len() != u64::from(record.pages) {
+            let detail = format!("has {} pages instead of {}", delta.len(), record.pages);
+            return Err(Error::damaged(delta.path(), detail));
+        }
+        if record.content == Content::Whole {
+            let first = record.space.map_or(0, |space| space.first_page);
+            self.whole_to = first.saturating_add(record.pages);
+        }
+        self.deltas.push((delta, u32::MAX));
+        Ok(())
     }
 
     /// What the sources so far have beyond `length` bytes does not count.
@@ -130,19 +140,9 @@ impl MergedFile {
 
     fn newest_path(&self) -> std::path::PathBuf {
         let delta = self.deltas.last().map(|(delta, _)| delta.path());
-        let base = self.base.as_ref().map(CheckedFile::path);
+        let base = self.base.as_ref().map(Original::path);
         delta
             .or(base)
             .map_or_else(|| (&self.desc.name).into(), std::path::Path::to_owned)
     }
-}
-
-/// The stored file that holds the bytes or pages.
-fn main_file<'a>(set: &BackupSet, record: &'a FileRecord) -> Result<&'a StoredFile> {
-    record.stored.first().ok_or_else(|| {
-        Error::damaged(
-            set.path(),
-            format!("nothing is stored for '{}'", record.name),
-        )
-    })
 }

@@ -110,17 +110,14 @@ impl ChainDonor {
             .iter()
             .map(|source| {
                 let record = self.record(*source);
-                match record.content {
-                    Content::Full => record.allocated.max(if record.space.is_none() {
-                        record.length
-                    } else {
-                        0
-                    }),
-                    Content::Delta | Content::Whole => {
-                        let page = record.space.map_or(0, |space| u64::from(space.page_size));
-                        u64::from(record.pages) * page
-                    }
-                }
+                let page = record.space.map_or(0, |space| u64::from(space.page_size));
+                let pages = u64::from(record.pages) * page;
+                let base = match (record.content, record.space) {
+                    (Content::Full, Some(_)) => record.allocated,
+                    (Content::Full, None) => record.allocated.max(record.length),
+                    (Content::Delta | Content::Whole, _) => 0,
+                };
+                base + pages
             })
             .sum();
         stored.min(item.desc.length)

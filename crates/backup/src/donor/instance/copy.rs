@@ -11,8 +11,6 @@ use std::fs::File;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Bytes of a task on a range of a file: enough that opening the files does not count.
-const TASK_BYTES: u64 = 16 << 20;
 /// Pages of a task on a list of pages.
 const TASK_PAGES: u64 = 1024;
 /// Unwanted pages between two wanted ones that are read rather than sought over. One, so that no
@@ -47,17 +45,18 @@ pub(super) struct Tasks {
 }
 
 impl Tasks {
-    pub(super) fn new(work: Vec<Work>) -> Self {
+    /// `turn` is the number of bytes of a file in one task; see [`Recipient::turn`].
+    pub(super) fn new(work: Vec<Work>, turn: u64) -> Self {
         let mut tasks = Vec::new();
         for (index, item) in work.iter().enumerate() {
             match &item.delivery {
                 Delivery::Whole => {
                     let length = item.file.length;
-                    let ranges = (0..length).step_by(TASK_BYTES as usize);
+                    let ranges = (0..length).step_by(turn as usize);
                     tasks.extend(ranges.map(|offset| Task::Range {
                         work: index,
                         offset,
-                        len: TASK_BYTES.min(length - offset),
+                        len: turn.min(length - offset),
                     }));
                 }
                 Delivery::Pages(pages) => {
@@ -104,26 +103,33 @@ impl Tasks {
         settled: bool,
         idle: impl Fn() -> Result<()>,
     ) -> Result<()> {
-        self.each(job, settled, &idle, |task, work, file, buffer| match task {
-            Task::Range { offset, len, .. } => in_pieces(offset, len, |at, piece| {
-                // A task can take minutes when the rate is limited.
-                idle()?;
-                let out = &mut buffer[..piece];
-                work.reader(file)?.read(at, out, job)?;
-                drop_cache(file, at, piece as u64);
-                recipient.write(work.id, at, out)?;
-                job.progress.advance(stage, piece as u64);
-                Ok(())
-            }),
-            Task::Pages { first, count, .. } => {
-                let Delivery::Pages(pages) = &work.delivery else {
-                    return Ok(());
-                };
-                deliver_pages(
-                    stage, work, file, pages, first, count, buffer, recipient, job,
-                )
-            }
-        })
+        let replaced = |work: &Work| recipient.abandon(work.id);
+        self.each(
+            job,
+            settled,
+            &idle,
+            &replaced,
+            |task, work, file, buffer| match task {
+                Task::Range { offset, len, .. } => in_pieces(offset, len, |at, piece| {
+                    // A task can take minutes when the rate is limited.
+                    idle()?;
+                    let out = &mut buffer[..piece];
+                    work.reader(file)?.read(at, out, job)?;
+                    drop_cache(file, at, piece as u64);
+                    recipient.write(work.id, at, out)?;
+                    job.progress.advance(stage, piece as u64);
+                    Ok(())
+                }),
+                Task::Pages { first, count, .. } => {
+                    let Delivery::Pages(pages) = &work.delivery else {
+                        return Ok(());
+                    };
+                    deliver_pages(
+                        stage, work, file, pages, first, count, buffer, recipient, job,
+                    )
+                }
+            },
+        )
     }
 
     /// Takes tasks until there are none, noting the pages whose LSN is at least `floor` in
@@ -136,7 +142,7 @@ impl Tasks {
         settled: bool,
         idle: impl Fn() -> Result<()>,
     ) -> Result<()> {
-        self.each(job, settled, &idle, |task, work, file, buffer| {
+        self.each(job, settled, &idle, &|_| (), |task, work, file, buffer| {
             let Task::Range {
                 work: index,
                 offset,
@@ -172,6 +178,7 @@ impl Tasks {
         job: &Job,
         settled: bool,
         idle: &impl Fn() -> Result<()>,
+        replaced: &impl Fn(&Work),
         mut act: impl FnMut(Task, &Work, &File, &mut [u8]) -> Result<(), ReadError>,
     ) -> Result<()> {
         let mut buffer = vec![0; BUFFER];
@@ -194,7 +201,10 @@ impl Tasks {
                     let detail = "was replaced or cut short while DDL was blocked";
                     return Err(Error::damaged(&work.file.path, detail));
                 }
-                Err(ReadError::Replaced) => work.replaced.store(true, Ordering::Relaxed),
+                Err(ReadError::Replaced) => {
+                    work.replaced.store(true, Ordering::Relaxed);
+                    replaced(work);
+                }
             }
         }
         Ok(())

@@ -51,7 +51,7 @@ impl InstanceDonor {
                 .map(|file| self.work(file, Delivery::Whole))
                 .collect();
             self.scanned = work.iter().map(|_| Mutex::default()).collect();
-            self.tasks = Tasks::new(work);
+            self.tasks = Tasks::new(work, recipient.turn());
         } else {
             let directories = inventory.directories.iter().cloned().collect();
             let work: Vec<_> = inventory
@@ -59,7 +59,7 @@ impl InstanceDonor {
                 .into_iter()
                 .map(|file| self.work(file, Delivery::Whole))
                 .collect();
-            self.tasks = Tasks::new(work);
+            self.tasks = Tasks::new(work, recipient.turn());
             recipient.begin(Stage::FileCopy, &plan(self.tasks.work(), directories))?;
         }
         job.progress
@@ -95,7 +95,7 @@ impl InstanceDonor {
                 })
             };
             let round: Result<_> = self.tasks.work().iter().map(again).collect();
-            let round = Tasks::new(round?);
+            let round = Tasks::new(round?, recipient.turn());
             if round.bytes() <= self.options.few_bytes {
                 return Ok(());
             }
@@ -195,7 +195,7 @@ impl InstanceDonor {
             .iter()
             .map(|work| (work.id, work.file.clone()))
             .collect();
-        self.tasks = Tasks::new(all);
+        self.tasks = Tasks::new(all, recipient.turn());
         let directories = inventory.directories.iter().cloned().collect();
         recipient.begin(Stage::PageCopy, &plan(self.tasks.work(), directories))?;
         self.plain = inventory.plain;

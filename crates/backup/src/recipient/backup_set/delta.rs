@@ -2,7 +2,6 @@
 
 use super::{BackupSetRecipient, SetFile};
 use crate::recipient::Delivery;
-use crate::recipient::tree::Part;
 use crate::{Error, FileDesc, Result};
 use innodb::delta::{DeltaLayout, encode_header};
 use innodb::ids::PageNo;
@@ -11,7 +10,7 @@ impl BackupSetRecipient {
     /// Writes the cluster headers of a delta, and gives it its length.
     pub(super) fn finish_delta(&self, file: &SetFile) -> Result<()> {
         let layout = delta_layout(&file.desc)?;
-        let key = (file.desc.id, Part::Delta);
+        let key = (file.desc.id, self.delta_part());
         let pages = file.pages;
         let per_cluster = layout.slots_per_cluster();
         let clusters = pages.div_ceil(per_cluster);
@@ -41,7 +40,7 @@ impl BackupSetRecipient {
     /// Writes images of pages with consecutive positions in the delta.
     pub(super) fn write_slots(&self, file: &SetFile, first: u64, images: &[u8]) -> Result<()> {
         let layout = delta_layout(&file.desc)?;
-        let (page_size, key) = (file.desc.page_size(), (file.desc.id, Part::Delta));
+        let (page_size, key) = (file.desc.page_size(), (file.desc.id, self.delta_part()));
         let mut index = first;
         let mut rest = images;
         while !rest.is_empty() {
@@ -57,7 +56,7 @@ impl BackupSetRecipient {
     }
 }
 
-fn delta_layout(desc: &FileDesc) -> Result<DeltaLayout> {
+pub(super) fn delta_layout(desc: &FileDesc) -> Result<DeltaLayout> {
     DeltaLayout::new(desc.page_size())
         .map_err(|e| Error::refused(1105, e.to_string(), "This is a bug."))
 }

@@ -1,13 +1,15 @@
-//! Recipient: a backup set, full or increment, plain.
+//! Recipient: a backup set, full or increment, plain or compressed.
 
 mod delta;
+mod packing;
 mod seal;
 
 use self::delta::neighbours;
+use self::packing::Packing;
 use super::tree::{Part, Tree, layout_of};
-use super::{Delivery, PlannedFile, Recipient, Snapshot, StagePlan, Target};
+use super::{Compression, Delivery, PlannedFile, Recipient, Snapshot, StagePlan, Target};
 use crate::io::Layout;
-use crate::set::layout::{DELTA, META};
+use crate::set::layout::{CLONE_DIR, DELTA, META};
 use crate::set::{CloneRecord, SetId, SetKind};
 use crate::{Error, FileDesc, FileId, Job, Result, Stage};
 use innodb::ids::PageNo;
@@ -31,11 +33,19 @@ pub struct SetOptions {
 pub struct BackupSetRecipient {
     target: Target,
     options: SetOptions,
-    tree: Tree,
+    tree: Arc<Tree>,
+    /// How the files are compressed; `None` for a plain set.
+    packing: Option<Packing>,
     files: RwLock<BTreeMap<FileId, Arc<SetFile>>>,
     directories: Mutex<BTreeSet<String>>,
     progress: Arc<crate::Progress>,
 }
+
+/// Bytes that are not pages.
+const BYTES: Layout = Layout {
+    page: 4096,
+    innodb: false,
+};
 
 /// A file of the set.
 #[derive(Debug, Clone)]
@@ -63,15 +73,22 @@ impl SetFile {
 impl BackupSetRecipient {
     /// A set to be made at `target`.
     pub fn new(target: Target, options: SetOptions, job: &Job) -> Self {
-        let tree = Tree::new(target.path(), true, None);
+        let tree = Arc::new(Tree::new(target.path(), true, None));
         Self {
             target,
             options,
             tree,
+            packing: None,
             files: RwLock::default(),
             directories: Mutex::default(),
             progress: Arc::clone(&job.progress),
         }
+    }
+
+    /// The same, its files compressed.
+    pub fn compressed(mut self, how: &Compression, job: &Job) -> Result<Self> {
+        self.packing = Some(Packing::start(&self.tree, how, job)?);
+        Ok(self)
     }
 
     fn planned(&self, file: FileId) -> Result<Arc<SetFile>> {
@@ -107,26 +124,68 @@ impl BackupSetRecipient {
         self.options.kind == SetKind::Increment && desc.space.is_some()
     }
 
+    /// The file in which the pages of a delta are put together.
+    fn delta_part(&self) -> Part {
+        if self.packing.is_some() {
+            Part::Raw
+        } else {
+            Part::Delta
+        }
+    }
+
+    /// The file in which a file outside the plans is put together.
+    fn plain_part(&self) -> Part {
+        if self.packing.is_some() {
+            Part::Raw
+        } else {
+            Part::Main
+        }
+    }
+
     /// Creates what the set stores for a file.
     fn create(&self, file: &PlannedFile) -> Result<()> {
         let desc = &file.desc;
-        if !self.in_delta(desc) {
-            return self
-                .tree
-                .add((desc.id, Part::Main), &desc.name, layout_of(desc));
+        if self.in_delta(desc) {
+            self.add_part(desc, self.delta_part())?;
+            return self.add_meta(desc);
         }
+        self.add_part(desc, Part::Main)?;
+        match &self.packing {
+            Some(packing) => packing
+                .packer
+                .open((desc.id, Part::Main), desc.length, None),
+            None => Ok(()),
+        }
+    }
+
+    /// Creates an empty stored file.
+    fn add_part(&self, desc: &FileDesc, part: Part) -> Result<()> {
+        let is_packed = self.packing.is_some() && matches!(part, Part::Main | Part::Delta);
+        let layout = if is_packed || part == Part::Meta {
+            BYTES
+        } else {
+            layout_of(desc)
+        };
+        self.tree
+            .add((desc.id, part), &self.stored_name(desc, part), layout)
+    }
+
+    /// The name under which the set stores a part of a file.
+    fn stored_name(&self, desc: &FileDesc, part: Part) -> String {
+        let suffix = self.packing.as_ref().map_or("", Packing::suffix);
+        match part {
+            Part::Main => format!("{}{suffix}", desc.name),
+            Part::Delta => format!("{}{DELTA}{suffix}", desc.name),
+            Part::Meta => format!("{}{META}", desc.name),
+            Part::Raw => format!("{CLONE_DIR}/#raw_{}", desc.id.0),
+        }
+    }
+
+    /// Writes the page size, id and flags of a file made of pages.
+    fn add_meta(&self, desc: &FileDesc) -> Result<()> {
         let Some(space) = &desc.space else {
             return Ok(());
         };
-        let layout = Layout {
-            page: desc.page_size(),
-            innodb: true,
-        };
-        self.tree.add(
-            (desc.id, Part::Delta),
-            &format!("{}{DELTA}", desc.name),
-            layout,
-        )?;
         let page_size = desc.page_size() as u32;
         let meta = SpaceMeta {
             page_size,
@@ -138,16 +197,9 @@ impl BackupSetRecipient {
             space_id: space.id,
             space_flags: space.flags,
         };
-        let key = (desc.id, Part::Meta);
-        self.tree.add(
-            key,
-            &format!("{}{META}", desc.name),
-            Layout {
-                page: 4096,
-                innodb: false,
-            },
-        )?;
-        self.tree.write(key, 0, meta.to_text().as_bytes())
+        self.add_part(desc, Part::Meta)?;
+        self.tree
+            .write((desc.id, Part::Meta), 0, meta.to_text().as_bytes())
     }
 
     /// Brings a full set from an earlier plan to this one: removals, renames, new files.
@@ -155,22 +207,32 @@ impl BackupSetRecipient {
         let wanted: BTreeMap<FileId, &PlannedFile> =
             plan.files.iter().map(|file| (file.desc.id, file)).collect();
         for (id, part) in self.tree.keys() {
-            if part == Part::Main
-                && !wanted.contains_key(&id)
-                && self.planned(id)?.desc.space.is_some()
+            if part != Part::Main
+                || wanted.contains_key(&id)
+                || self.planned(id)?.desc.space.is_none()
             {
-                self.tree.remove((id, part))?;
-                self.files
-                    .write()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .remove(&id);
+                continue;
             }
+            for part in [Part::Main, Part::Raw] {
+                if self.tree.has((id, part)) {
+                    self.tree.remove((id, part))?;
+                }
+            }
+            self.files
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(&id);
         }
         let mut renames = Vec::new();
         for file in &plan.files {
             let key = (file.desc.id, Part::Main);
-            if self.tree.has(key) && self.tree.name(key)? != file.desc.name {
-                renames.push((key, file.desc.name.clone()));
+            if !self.tree.has(key) {
+                continue;
+            }
+            self.check_length(&file.desc)?;
+            let name = self.stored_name(&file.desc, Part::Main);
+            if self.tree.name(key)? != name {
+                renames.push((key, name));
             }
         }
         self.tree.rename(&renames)?;
@@ -214,16 +276,33 @@ impl Recipient for BackupSetRecipient {
     }
 
     fn add_file(&self, desc: &FileDesc) -> Result<()> {
-        self.tree
-            .add((desc.id, Part::Main), &desc.name, layout_of(desc))?;
+        self.add_part(desc, self.plain_part())?;
         self.remember(SetFile::new(desc, &Delivery::Whole));
         Ok(())
+    }
+
+    fn turn(&self) -> u64 {
+        match &self.packing {
+            Some(packing) => packing.packer.settings().unit(),
+            None => super::TURN,
+        }
+    }
+
+    fn abandon(&self, file: FileId) {
+        if let Some(packing) = &self.packing {
+            packing.packer.abandon((file, Part::Main));
+        }
     }
 
     fn write(&self, file: FileId, offset: u64, bytes: &[u8]) -> Result<()> {
         let planned = self.planned(file)?;
         if !self.in_delta(&planned.desc) {
-            return self.tree.write((file, Part::Main), offset, bytes);
+            return match &self.packing {
+                Some(packing) if planned.desc.space.is_some() => {
+                    packing.packer.write((file, Part::Main), offset, bytes)
+                }
+                _ => self.tree.write((file, self.plain_part()), offset, bytes),
+            };
         }
         // All pages are in the delta, in the order of their numbers.
         let first = offset / planned.desc.page_size() as u64;
@@ -241,7 +320,11 @@ impl Recipient for BackupSetRecipient {
             .space
             .as_ref()
             .map_or(0, |space| space.first_page);
-        let key = (file, Part::Main);
+        // What is compressed already cannot be written over.
+        let key = match &self.packing {
+            Some(packing) => self.note_again(packing, &planned.desc, pages)?,
+            None => (file, Part::Main),
+        };
         for (run, bytes) in neighbours(pages, images, page_size) {
             let offset = u64::from(run.get().saturating_sub(base)) * page_size as u64;
             self.tree.overwrite(key, offset, bytes)?;
@@ -251,8 +334,9 @@ impl Recipient for BackupSetRecipient {
 
     fn set_length(&self, file: FileId, length: u64) -> Result<()> {
         let planned = self.planned(file)?;
-        if !self.in_delta(&planned.desc) {
-            self.tree.set_length((file, Part::Main), length)?;
+        let is_packed = self.packing.is_some() && planned.desc.space.is_some();
+        if !self.in_delta(&planned.desc) && !is_packed {
+            self.tree.set_length((file, self.plain_part()), length)?;
         }
         let mut changed = (*planned).clone();
         changed.desc.length = length;
@@ -261,6 +345,9 @@ impl Recipient for BackupSetRecipient {
     }
 
     fn end(&self, stage: Stage) -> Result<()> {
+        if let Some(packing) = &self.packing {
+            packing.packer.wait()?;
+        }
         if stage != Stage::PageCopy || self.options.kind != SetKind::Increment {
             return Ok(());
         }
@@ -272,6 +359,9 @@ impl Recipient for BackupSetRecipient {
     }
 
     fn sync(&self, job: &Job) -> Result<()> {
+        if let Some(packing) = &self.packing {
+            self.pack_rest(packing, job)?;
+        }
         self.tree.sync(job)
     }
 

@@ -31,7 +31,7 @@ impl BackupSetRecipient {
             }
         }
         let own_files = self.write_own_files(snapshot, &clone, &mut values)?;
-        let manifest = Manifest {
+        let mut manifest = Manifest {
             format: Manifest::FORMAT,
             made_by: concat!("innoclone ", env!("CARGO_PKG_VERSION")).to_owned(),
             id: self.options.id.clone(),
@@ -48,6 +48,7 @@ impl BackupSetRecipient {
             files: records,
             own_files,
         };
+        manifest.format = manifest.format_needed();
         write_new(&root.join(CHUNK_VALUES), &values)?;
         write_manifest(root, &manifest)?;
         // Everything is on disk, the manifest too, before the marker goes.
@@ -60,7 +61,10 @@ impl BackupSetRecipient {
         let mut stored = Vec::new();
         for part in [Part::Main, Part::Delta, Part::Meta] {
             if self.tree.has((desc.id, part)) {
-                stored.push(self.tree.stored((desc.id, part))?);
+                stored.push(StoredFile {
+                    compressed: self.compressed_part((desc.id, part)),
+                    ..self.tree.stored((desc.id, part))?
+                });
             }
         }
         let content = match (self.in_delta(desc), &file.delivery) {
@@ -68,10 +72,10 @@ impl BackupSetRecipient {
             (true, Delivery::Whole) => Content::Whole,
             (true, Delivery::Pages(_)) => Content::Delta,
         };
-        let pages = if content == Content::Full {
-            0
-        } else {
-            file.pages as u32
+        let pages = match (content, &self.packing) {
+            (Content::Full, Some(packing)) => packing.pages_again(desc.id),
+            (Content::Full, None) => 0,
+            (Content::Delta | Content::Whole, _) => file.pages as u32,
         };
         Ok(FileRecord {
             name: desc.name.clone(),

@@ -8,8 +8,10 @@
 //!
 //! Environment: `BENCH_MB` (data size, 1024), `BENCH_RUNS` (rounds, 3), `BENCH_DIR` (where, instead
 //! of the temporary directory), `BENCH_COLD=1` (as root: empty the page cache before each run,
-//! instead of filling it). `--json FILE` or `BENCH_JSON` writes the results.
+//! instead of filling it), `BENCH_ONLY` (a list of parts, with commas: full, load, compressed,
+//! increment, restore, memory; all unless set). `--json FILE` or `BENCH_JSON` writes the results.
 
+mod compressed;
 mod contest;
 mod full;
 mod ground;
@@ -25,7 +27,7 @@ use innoclone_testkit::Result;
 
 use ground::Ground;
 use report::Report;
-use settings::Settings;
+use settings::{Part, Settings};
 
 fn main() -> ExitCode {
     match run() {
@@ -41,12 +43,27 @@ fn run() -> Result<()> {
     let settings = Settings::take()?;
     let mut report = Report::begin(&settings);
     let ground = Ground::prepare(&settings, &mut report)?;
-    full::idle(&ground, &mut report)?;
-    full::under_load(&ground, &mut report)?;
-    increment::contest(&ground, &mut report)?;
-    restore::contest(&ground, &mut report)?;
-    restore::prove(&ground, &mut report)?;
-    memory::at_double_size(&ground, &mut report)?;
+    if settings.wants(&[Part::Full]) {
+        full::idle(&ground, &mut report)?;
+    }
+    if settings.wants(&[Part::Load]) {
+        full::under_load(&ground, &mut report)?;
+    }
+    if settings.wants(&[Part::Compressed]) {
+        compressed::contest(&ground, &mut report)?;
+    }
+    // Restores are of the chain that the contest of increments leaves.
+    if settings.wants(&[Part::Increment, Part::Restore]) {
+        increment::contest(&ground, &mut report)?;
+    }
+    if settings.wants(&[Part::Restore]) {
+        restore::contest(&ground, &mut report)?;
+        restore::prove(&ground, &mut report)?;
+    }
+    restore::discard(&ground)?;
+    if settings.wants(&[Part::Memory]) {
+        memory::at_double_size(&ground, &mut report)?;
+    }
     report.goals();
     report.write()
 }

@@ -125,11 +125,13 @@ pub(crate) fn prove(ground: &Ground, report: &mut Report) -> Result<()> {
         show::number(rows)
     ));
     report.fact("restored_is_identical", true.into());
-    restored.shutdown()?;
-    for name in SETS.iter().chain(&["restored"]) {
-        ground.discard(name)?;
-    }
-    Ok(())
+    restored.shutdown()
+}
+
+/// Removes the chain and what was restored of it.
+pub(crate) fn discard(ground: &Ground) -> Result<()> {
+    let mut names = SETS.iter().chain(&["restored"]);
+    names.try_for_each(|name| ground.discard(name))
 }
 
 const SETS: [&str; 4] = ["full", "incr1", "incr2", "incr3"];

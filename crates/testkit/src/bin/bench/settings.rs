@@ -15,6 +15,8 @@ pub(crate) struct Settings {
     pub(crate) runs: usize,
     /// Empty the page cache before each run.
     pub(crate) cold: bool,
+    /// What is measured; all where it is empty.
+    only: Vec<Part>,
     /// Where everything is put.
     pub(crate) base: PathBuf,
     /// Where the results are written.
@@ -27,6 +29,7 @@ impl Settings {
             megabytes: from_environment("BENCH_MB")?.unwrap_or(1024),
             runs: from_environment("BENCH_RUNS")?.unwrap_or(3),
             cold: from_environment::<u8>("BENCH_COLD")?.unwrap_or(0) != 0,
+            only: parts(&from_environment::<String>("BENCH_ONLY")?.unwrap_or_default())?,
             base: from_environment("BENCH_DIR")?.unwrap_or_else(std::env::temp_dir),
             json: from_arguments(std::env::args().skip(1))?.or(from_environment("BENCH_JSON")?),
         };
@@ -34,6 +37,51 @@ impl Settings {
         ensure!(settings.megabytes >= 16, "BENCH_MB must be at least 16");
         Ok(settings)
     }
+
+    /// Whether any of some parts is to be measured.
+    pub(crate) fn wants(&self, any: &[Part]) -> bool {
+        self.only.is_empty() || any.iter().any(|part| self.only.contains(part))
+    }
+}
+
+/// A part of the bench that can be run alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Full backups of an idle server.
+    Full,
+    /// Full backups under load.
+    Load,
+    /// Compressed full backups and their restores.
+    Compressed,
+    /// Increments.
+    Increment,
+    /// Restores of a chain.
+    Restore,
+    /// Memory at double size.
+    Memory,
+}
+
+const PARTS: [(&str, Part); 6] = [
+    ("full", Part::Full),
+    ("load", Part::Load),
+    ("compressed", Part::Compressed),
+    ("increment", Part::Increment),
+    ("restore", Part::Restore),
+    ("memory", Part::Memory),
+];
+
+fn parts(list: &str) -> Result<Vec<Part>> {
+    let names = list
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty());
+    let part = |name: &str| {
+        let found = PARTS.iter().find(|(known, _)| *known == name);
+        let known = PARTS.map(|(known, _)| known).join(", ");
+        let part = found.map(|(_, part)| *part);
+        part.with_context(|| format!("BENCH_ONLY: no part is called {name:?}; there are {known}"))
+    };
+    names.map(part).collect()
 }
 
 fn from_environment<T: FromStr>(name: &str) -> Result<Option<T>>
@@ -61,4 +109,17 @@ fn from_arguments(mut args: impl Iterator<Item = String>) -> Result<Option<PathB
         }
     }
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_known_by_name() {
+        assert_eq!(parts("").unwrap(), []);
+        let some = parts("compressed, full").unwrap();
+        assert_eq!(some, [Part::Compressed, Part::Full]);
+        assert!(parts("ful").unwrap_err().to_string().contains("memory"));
+    }
 }

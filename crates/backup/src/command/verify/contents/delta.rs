@@ -1,11 +1,10 @@
 //! Deltas: which page is where, and whether the headers say what the manifest says.
 
 use super::super::pages::PageRules;
+use super::bytes::Bytes;
 use innodb::delta::{DeltaHeader, DeltaLayout, parse_header};
 use innodb::ids::PageNo;
-use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 
 /// What a delta must hold.
 #[derive(Debug, Clone, Copy)]
@@ -36,15 +35,15 @@ impl DeltaRules {
 }
 
 /// A delta being read.
-pub(super) struct DeltaCheck<'f> {
+pub(super) struct DeltaCheck {
     rules: DeltaRules,
-    file: &'f File,
+    file: Bytes,
     /// The page numbers of the cluster read last; none where its header cannot be read.
     held: Option<(u64, Vec<PageNo>)>,
 }
 
-impl<'f> DeltaCheck<'f> {
-    pub(super) fn new(rules: DeltaRules, file: &'f File) -> Self {
+impl DeltaCheck {
+    pub(super) fn new(rules: DeltaRules, file: Bytes) -> Self {
         Self {
             rules,
             file,
@@ -67,17 +66,17 @@ impl<'f> DeltaCheck<'f> {
         pages.get(slot).map(|page| page.get())
     }
 
-    fn header(&self, cluster: u64) -> Result<DeltaHeader, String> {
+    fn header(&mut self, cluster: u64) -> Result<DeltaHeader, String> {
         let mut bytes = vec![0; self.rules.layout.page_size()];
-        self.file
-            .read_exact_at(&mut bytes, self.rules.layout.header_offset(cluster))
-            .map_err(|e| e.to_string())?;
+        let offset = self.rules.layout.header_offset(cluster);
+        let read = self.file.read_at(offset, &mut bytes);
+        read.map_err(|e| e.to_string())?;
         parse_header(self.rules.layout, &bytes).map_err(|e| e.to_string())
     }
 
     /// Checks all headers of a file of `size` bytes; `tell` gets the byte at which a problem is.
-    pub(super) fn headers(&self, size: u64, tell: impl Fn(u64, String)) {
-        let rules = &self.rules;
+    pub(super) fn headers(&mut self, size: u64, tell: impl Fn(u64, String)) {
+        let rules = self.rules;
         match rules.layout.page_count(size) {
             Ok(found) if found == rules.count => {}
             Ok(found) => tell(

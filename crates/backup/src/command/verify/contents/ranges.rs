@@ -3,28 +3,37 @@
 use super::super::findings::{Findings, Run};
 use super::super::pages::PageRules;
 use super::delta::DeltaCheck;
-use super::{Body, Contents, Item};
+use super::item::Item;
+use super::{Body, Contents};
+use crate::donor::chain::delta::DeltaReader;
 use crate::io::{CHUNK, ChunkDigests, chunk_value, is_zero};
 use innodb::meta::SpaceMeta;
-use std::fs::File;
 use std::ops::Range;
-use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 /// Checks the bytes of one range, and tells neighbouring damage once.
 pub(super) struct Ranges<'r> {
     contents: &'r Contents<'r>,
     findings: &'r Findings,
     item: &'r Item<'r>,
-    delta: Option<DeltaCheck<'r>>,
+    delta: Option<DeltaCheck>,
+    /// Whether the bytes are those of the body, and not those of a compressed file.
+    bodies: bool,
     chunks: Run,
     pages: Run,
     checked: u64,
 }
 
 impl<'r> Ranges<'r> {
-    pub(super) fn new(contents: &'r Contents<'r>, item: &'r Item<'r>, file: &'r File) -> Self {
+    /// `bodies` says that what is going to be shown is what the file holds.
+    pub(super) fn new(contents: &'r Contents<'r>, item: &'r Item<'r>, bodies: bool) -> Self {
+        let bodies = bodies && !contents.quick;
         let delta = match item.body {
-            Body::Delta(rules) => Some(DeltaCheck::new(rules, file)),
+            // That it cannot be opened is told where its headers are checked.
+            Body::Delta(rules) if bodies => {
+                let file = item.place.open().ok();
+                file.map(|file| DeltaCheck::new(rules, file))
+            }
             _ => None,
         };
         Self {
@@ -32,6 +41,7 @@ impl<'r> Ranges<'r> {
             findings: contents.findings,
             item,
             delta,
+            bodies,
             chunks: Run::default(),
             pages: Run::default(),
             checked: 0,
@@ -42,7 +52,7 @@ impl<'r> Ranges<'r> {
         if let Some(values) = values {
             self.check_chunks(offset, bytes, values);
         }
-        if self.contents.quick {
+        if !self.bodies {
             return;
         }
         match self.item.body {
@@ -88,24 +98,37 @@ impl<'r> Ranges<'r> {
             Ok(meta) => {
                 let meta = meta.to_text().replace('\n', ", ");
                 let detail = format!("describes another tablespace than the manifest: {meta}");
-                self.findings.add(&self.item.name, detail);
+                self.findings.add(self.item.name(), detail);
             }
-            Err(e) => self.findings.add(&self.item.name, e),
+            Err(e) => self.findings.add(self.item.name(), e),
         }
     }
 
     fn page(&mut self, no: u32, image: &[u8], rules: &PageRules) {
         self.checked += 1;
-        if no == 0 && is_zero(image) {
-            let unwritten = self.contents.unwritten.lock();
-            let mut unwritten = unwritten.unwrap_or_else(PoisonError::into_inner);
-            unwritten.push(self.item.name.clone());
+        if no == 0 {
+            self.contents.note_first_page(self.item, !is_zero(image));
         }
-        if let Err(detail) = rules.check(no, image) {
+        if let Err(detail) = rules.check(no, image)
+            && !self.is_overlaid(no, rules)
+        {
             let range = u64::from(no)..u64::from(no) + 1;
             let ended = self.pages.extend(range, || detail);
             self.tell_pages(ended);
         }
+    }
+
+    /// Whether the delta beside the file has a newer image of a page, so that this one does not
+    /// matter.
+    fn is_overlaid(&self, no: u32, rules: &PageRules) -> bool {
+        let found = || -> Option<bool> {
+            let (set, _) = self.item.of_set()?;
+            let file = set.open_stored(self.item.overlay?).ok()?;
+            let mut delta = DeltaReader::new(file, rules.space.geometry.physical()).ok()?;
+            let found = delta.find(no, no.checked_add(1)?).ok()?;
+            Some(!found.is_empty())
+        };
+        found().unwrap_or(false)
     }
 
     pub(super) fn end(mut self) {
@@ -118,9 +141,10 @@ impl<'r> Ranges<'r> {
 
     fn tell_chunks(&self, run: Option<Run>) {
         let Some(run) = run else { return };
+        self.item.doubts.wrong_bytes.store(true, Ordering::Relaxed);
         let Range { start, end } = *run.range();
         let detail = format!("bytes {start} to {end} are not the bytes that were backed up");
-        self.findings.add_at(&self.item.name, start, detail);
+        self.findings.add_at(self.item.name(), start, detail);
     }
 
     fn tell_pages(&self, run: Option<Run>) {
@@ -132,6 +156,6 @@ impl<'r> Ranges<'r> {
             format!("pages {start} to {}, the first", end - 1)
         };
         let detail = format!("{which}: {}", run.first());
-        self.findings.add_at(&self.item.name, start, detail);
+        self.findings.add_at(self.item.name(), start, detail);
     }
 }

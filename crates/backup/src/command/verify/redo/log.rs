@@ -1,17 +1,15 @@
 //! Following a redo log that nobody writes.
 
+use super::super::contents::{Bytes, Place, Unwritten};
 use super::super::findings::Findings;
-use crate::io::{BUFFER, drop_cache, is_zero};
-use crate::set::layout::DELTA;
+use crate::io::{BUFFER, is_zero};
 use crate::{Error, Job, Result};
 use innodb::lsn::Lsn;
 use innodb::redo::{
     BLOCK_SIZE, BlockHeader, BlockState, HEADER_AREA, RedoFileHeader, classify_block,
     latest_checkpoint,
 };
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::cell::RefCell;
 
 /// Blocks behind the end of a log that are looked at for more log.
 const LOOK_BEHIND: u64 = 16;
@@ -20,25 +18,23 @@ const LOOK_BEHIND: u64 = 16;
 #[derive(Debug)]
 pub(super) struct RedoFile {
     pub name: String,
-    path: PathBuf,
-    file: File,
+    file: RefCell<Bytes>,
     pub size: u64,
     pub area: [u8; HEADER_AREA],
     pub header: RedoFileHeader,
 }
 
 impl RedoFile {
-    pub(super) fn open(path: &Path, name: &str) -> Result<Self> {
-        let error = |e| Error::io("read file", path, e);
-        let file = File::open(path).map_err(error)?;
-        let size = file.metadata().map_err(error)?.len();
+    pub(super) fn open(place: &Place<'_>) -> Result<Self> {
+        let mut file = place.open()?;
+        let size = file.size()?;
         let mut area = [0; HEADER_AREA];
-        file.read_exact_at(&mut area, 0).map_err(error)?;
-        let header = RedoFileHeader::parse(&area).map_err(|e| Error::damaged(path, e))?;
+        file.read_at(0, &mut area)?;
+        let path = place.root.join(&place.name);
+        let header = RedoFileHeader::parse(&area).map_err(|e| Error::damaged(&path, e))?;
         Ok(Self {
-            name: name.to_owned(),
-            path: path.to_owned(),
-            file,
+            name: place.name.clone(),
+            file: RefCell::new(file),
             size,
             area,
             header,
@@ -57,8 +53,10 @@ impl RedoFile {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<()> {
-        let read = self.file.read_exact_at(out, offset);
-        read.map_err(|e| Error::io("read file", &self.path, e))
+        let mut file = self.file.borrow_mut();
+        file.read_at(offset, out)?;
+        file.drop_cache(offset, out.len() as u64);
+        Ok(())
     }
 }
 
@@ -146,7 +144,6 @@ impl<'l> Log<'l> {
         self.job.throttle(len)?;
         let offset = file.offset_of(at);
         file.read(offset, &mut buffer[..len as usize])?;
-        drop_cache(&file.file, offset, len);
         self.findings.count_bytes(len);
         Ok(len as usize)
     }
@@ -173,16 +170,18 @@ impl<'l> Log<'l> {
         Ok(later.filter(|start| gap && *start > block).min())
     }
 
-    /// The files, or their deltas, that the log from `from` on names as created or renamed there.
-    /// In an encrypted log nothing can be found: all of them are taken to occur.
-    pub(super) fn paths<'n>(&self, from: Lsn, names: &'n [String]) -> Result<Vec<&'n String>> {
+    /// The files that the log from `from` on names as created or renamed there. In an encrypted log
+    /// nothing can be found: all of them are taken to occur.
+    pub(super) fn paths<'n>(
+        &self,
+        from: Lsn,
+        files: &'n [Unwritten],
+    ) -> Result<Vec<&'n Unwritten>> {
         // The log's paths are relative to the data directory, or absolute.
-        let path = |name: &String| {
-            let file = name.strip_suffix(DELTA).unwrap_or(name);
-            format!("/{file}").into_bytes()
-        };
-        let mut missing: Vec<(&String, Vec<u8>)> =
-            names.iter().map(|name| (name, path(name))).collect();
+        let mut missing: Vec<(&Unwritten, Vec<u8>)> = files
+            .iter()
+            .map(|file| (file, format!("/{}", file.file).into_bytes()))
+            .collect();
         let keep = missing.iter().map(|(_, path)| path.len()).max();
         let mut found = Vec::new();
         let mut text = Vec::new();
@@ -198,7 +197,7 @@ impl<'l> Log<'l> {
                     break;
                 }
                 if BlockHeader::parse(block).is_ok_and(|header| header.encrypted) {
-                    return Ok(names.iter().collect());
+                    return Ok(files.iter().collect());
                 }
                 // Records go on over the headers and trailers of blocks.
                 text.extend_from_slice(&block[12..BLOCK_SIZE - 4]);

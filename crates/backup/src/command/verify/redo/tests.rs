@@ -60,8 +60,7 @@ fn problems(bytes: &[u8], end: u64) -> Vec<Problem> {
     let name = format!("{REDO_DIR}/#ib_redo0");
     std::fs::write(dir.path().join(&name), bytes).unwrap();
     let check = RedoCheck {
-        root: dir.path().to_owned(),
-        names: vec![name],
+        files: list(dir.path()).unwrap(),
         checkpoint: Lsn::new(CHECKPOINT),
         end: Lsn::new(end),
         page_size: PageSize::DEFAULT,

@@ -21,17 +21,48 @@ pub(crate) fn edit(set: &Path, how: impl FnOnce(&mut Value)) {
 
 /// Makes size and digest of every stored file fit what is there.
 pub(crate) fn reseal(set: &Path) {
+    reseal_those(set, |_| true);
+}
+
+/// Makes size and digest of one stored file fit what is there.
+pub(crate) fn reseal_file(set: &Path, name: &str) {
+    reseal_those(set, |stored| stored["name"] == name);
+}
+
+fn reseal_those(set: &Path, which: impl Fn(&Value) -> bool) {
     let mut value = manifest(set);
+    let path = set.join("#clone/chunks.b3");
+    let old = std::fs::read(&path).unwrap();
+    let mut rest = &old[..];
     let mut values = Vec::new();
-    for file in value["files"].as_array_mut().unwrap() {
-        for stored in file["stored"].as_array_mut().unwrap() {
-            values.extend(digest(set, stored));
+    let mut each = |stored: &mut Value| {
+        let size = stored["size"].as_u64().unwrap() as usize;
+        let chunks = if size <= CHUNK {
+            0
+        } else {
+            size.div_ceil(CHUNK)
+        };
+        let known;
+        (known, rest) = rest.split_at((chunks * 32).min(rest.len()));
+        if which(stored) {
+            values.extend(digest(set, stored).concat());
+        } else {
+            values.extend(known);
         }
+    };
+    for file in value["files"].as_array_mut().unwrap() {
+        file["stored"]
+            .as_array_mut()
+            .unwrap()
+            .iter_mut()
+            .for_each(&mut each);
     }
-    for stored in value["own_files"].as_array_mut().unwrap() {
-        values.extend(digest(set, stored));
-    }
-    replace(&set.join("#clone/chunks.b3"), &values.concat());
+    value["own_files"]
+        .as_array_mut()
+        .unwrap()
+        .iter_mut()
+        .for_each(&mut each);
+    replace(&path, &values);
     write(set, &value);
 }
 

@@ -1,0 +1,125 @@
+//! What a compressed set holds: `zstd -d` and `lz4 -d` give the server's own bytes.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+mod common;
+
+use backup::set::{Content, Manifest};
+use common::{Place, check_restored};
+use frame::Algorithm;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use testkit::{Server, ServerOptions};
+
+fn manifest(set: &Path) -> Manifest {
+    let path = set.join("#clone/manifest.json");
+    Manifest::parse(&path, &std::fs::read(&path).unwrap()).unwrap()
+}
+
+/// What the tool makes of a file.
+fn unpacked(file: &Path, algorithm: Algorithm) -> Vec<u8> {
+    let mut command = Command::new(algorithm.to_string());
+    // From standard input, for neither knows the suffix of the other names.
+    let output = command
+        .args(["-d", "-c", "-q"])
+        .stdin(std::fs::File::open(file).unwrap())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {said}", file.display());
+    output.stdout
+}
+
+/// Waits until the server has nothing to write to its tables.
+fn settle(server: &Server) {
+    server
+        .sql("SET GLOBAL innodb_max_dirty_pages_pct = 0")
+        .unwrap();
+    let begin = Instant::now();
+    let mut quiet = 0;
+    while quiet < 10 {
+        assert!(begin.elapsed() < Duration::from_secs(120), "never settles");
+        let rows = server
+            .sql_rows("SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_pages_dirty'")
+            .unwrap();
+        quiet = if rows[0][1] == "0" { quiet + 1 } else { 0 };
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn the_tools_unpack_the_files_of_a_set() {
+    let (server, place) = (
+        Server::start(ServerOptions::default()).unwrap(),
+        Place::new(),
+    );
+    server.load_sysbench_like(1, 20000).unwrap();
+    server
+        .sql(
+            "CREATE SCHEMA odd; CREATE TABLE odd.m (a INT, b TEXT) ENGINE = MyISAM; \
+             INSERT INTO odd.m VALUES (1, REPEAT('x', 20000)); \
+             CREATE TABLE odd.empty (a INT) ENGINE = MyISAM; \
+             CREATE TABLE odd.zip (a INT PRIMARY KEY, b TEXT) ROW_FORMAT = COMPRESSED; \
+             INSERT INTO odd.zip VALUES (1, REPEAT('y', 5000))",
+        )
+        .unwrap();
+    settle(&server);
+    for algorithm in Algorithm::ALL {
+        let set = format!("full-{algorithm}");
+        place.compress(Some(algorithm));
+        let report = place.full(&server, &set, true);
+        let manifest = manifest(&place.path(&set));
+        assert_eq!(manifest.format, 2);
+        let mut seen = 0;
+        for file in &manifest.files {
+            for stored in &file.stored {
+                let Some(compressed) = stored.compressed else {
+                    assert_eq!(stored.name, format!("{}.meta", file.name));
+                    continue;
+                };
+                assert_eq!(compressed.algorithm, algorithm);
+                let path = place.path(&set).join(&stored.name);
+                if stored.size == 0 {
+                    assert_eq!(compressed.length, 0);
+                    assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
+                    continue;
+                }
+                let original = unpacked(&path, algorithm);
+                assert_eq!(original.len() as u64, compressed.length, "{}", stored.name);
+                let is_table = file.name.starts_with("sbtest/") || file.name.starts_with("odd/");
+                let is_base = stored.plain_name() == Some(&file.name);
+                if is_table && is_base {
+                    let there = std::fs::read(server.datadir().join(&file.name)).unwrap();
+                    assert!(original == there, "{}", stored.name);
+                    seen += 1;
+                }
+            }
+            assert_eq!(file.content, Content::Full);
+        }
+        assert!(seen >= 5, "{seen} files compared");
+        let empty = manifest
+            .files
+            .iter()
+            .find(|file| file.name == "odd/empty.MYD");
+        assert_eq!(empty.unwrap().stored[0].size, 0);
+        let data = format!("data-{algorithm}");
+        place.restore(&set, &data);
+        check_restored(&place.boot(&data, &[]), &report);
+    }
+    // Nothing has changed since: no page, no byte.
+    place.compress(Some(Algorithm::Zstd));
+    place.increment(&server, "incr", "full-lz4");
+    let manifest = manifest(&place.path("incr"));
+    let table = manifest
+        .files
+        .iter()
+        .find(|file| file.name == "sbtest/sbtest1.ibd");
+    let [delta, meta] = table.unwrap().stored.as_slice() else {
+        panic!("{table:?}");
+    };
+    assert_eq!(delta.name, "sbtest/sbtest1.ibd.delta.zstd");
+    assert_eq!(meta.name, "sbtest/sbtest1.ibd.meta");
+    // Page 0 and the list of it.
+    assert_eq!(delta.compressed.unwrap().length, 2 * 16384);
+    assert!(delta.size < 4096, "{}", delta.size);
+}
