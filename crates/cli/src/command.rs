@@ -8,6 +8,7 @@ mod history;
 mod page_track;
 mod progress;
 mod restore;
+mod serve;
 mod sql;
 mod status;
 mod verify;
@@ -19,6 +20,7 @@ pub(crate) use history::HistoryArgs;
 pub(crate) use page_track::PageTrackArgs;
 pub(crate) use progress::ProgressArgs;
 pub(crate) use restore::RestoreArgs;
+pub(crate) use serve::ServeArgs;
 pub(crate) use sql::SqlArgs;
 pub(crate) use status::StatusArgs;
 pub(crate) use verify::VerifyArgs;
@@ -42,6 +44,7 @@ pub(crate) fn run(command: &Command, settings: &Settings) -> Result<Answer, Fail
         Command::Status(args) => args.run(settings),
         Command::PageTrack(args) => args.run(settings),
         Command::Sql(args) => args.run(settings),
+        Command::Serve(args) => args.run(settings),
     }
 }
 

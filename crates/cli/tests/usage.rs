@@ -29,7 +29,7 @@ impl World {
 }
 
 /// Names of the texts in `tests/help`: the program's own, and one of each command.
-const HELP: [&str; 11] = [
+const HELP: [&str; 12] = [
     "innoclone",
     "backup",
     "restore",
@@ -41,6 +41,7 @@ const HELP: [&str; 11] = [
     "status",
     "page-track",
     "sql",
+    "serve",
 ];
 
 /// With `INNOCLONE_BLESS=1` the texts are written instead of compared.

@@ -12,6 +12,7 @@
 mod access;
 mod answer;
 mod donors;
+pub mod endpoint;
 mod engine;
 mod error;
 mod grammar;

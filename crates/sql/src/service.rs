@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use catalogue::Catalogue;
 use wire::ConnectOptions;
@@ -30,6 +31,7 @@ pub struct Service {
     pub(crate) processes: Processes,
     variables: Mutex<Variables>,
     clones: AtomicU32,
+    pub(crate) started: Instant,
 }
 
 /// As GreatSQL: so many clones at once.
@@ -51,6 +53,7 @@ impl Service {
             processes: Processes::default(),
             variables: Mutex::new(variables),
             clones: AtomicU32::new(0),
+            started: Instant::now(),
         }))
     }
 

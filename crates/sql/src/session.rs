@@ -116,17 +116,36 @@ impl Session {
         run::use_schema(self, name)
     }
 
+    /// Forgets what the session has set.
+    pub fn reset(&mut self) {
+        self.variables.clear();
+        self.user_variables.clear();
+        self.messages.clear();
+    }
+
+    /// The line that `status` of the `mysql` client shows.
+    pub fn statistics(&self) -> String {
+        let threads = self.service.processes.entries(None).len();
+        let clones = self.service.running_clones();
+        let uptime = self.service.started.elapsed().as_secs();
+        format!("Uptime: {uptime}  Threads: {threads}  Clones: {clones}")
+    }
+
     /// Runs the one statement of `sql`.
     pub fn execute(&mut self, sql: &str) -> Result<Answer> {
         let parsed = Parser::statements(sql).and_then(|mut all| {
             if let Some(second) = all.get(1) {
                 return Err(second.error());
             }
-            all.pop()
-                .ok_or_else(|| SqlError::new(1065, "Query was empty"))
+            match all.pop() {
+                // Clients send comments that stand alone.
+                None if is_empty(sql) => Err(SqlError::new(1065, "Query was empty")),
+                parser => Ok(parser),
+            }
         });
         match parsed {
-            Ok(parser) => self.run(&parser),
+            Ok(Some(parser)) => self.run(&parser),
+            Ok(None) => Ok(Answer::Done { warnings: 0 }),
             Err(error) => {
                 self.messages.clear();
                 Err(self.remembered(error))
@@ -142,7 +161,7 @@ impl Session {
         mut show: impl FnMut(Answer) -> std::result::Result<(), E>,
     ) -> std::result::Result<(), E> {
         let all = Parser::statements(sql)?;
-        if all.is_empty() {
+        if is_empty(sql) {
             return Err(SqlError::new(1065, "Query was empty").into());
         }
         for parser in &all {
@@ -219,6 +238,12 @@ impl Session {
             connection_id: self.id(),
         }
     }
+}
+
+/// Whether there is not even a comment.
+fn is_empty(sql: &str) -> bool {
+    sql.chars()
+        .all(|character| character.is_whitespace() || character == ';')
 }
 
 impl Drop for Session {

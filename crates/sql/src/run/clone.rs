@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use backup::command::{BackupRequest, backup};
 use backup::donor::instance::{IncrementFrom, InstanceOptions};
+use backup::recipient::Compression;
 use backup::{Job, JobOptions};
+use frame::{Algorithm, Settings};
 use innodb::lsn::Lsn;
 
 use super::failure;
@@ -17,7 +19,7 @@ use crate::error::{Result, SqlError};
 use crate::service::ServiceOptions;
 use crate::session::Session;
 use crate::statement::{CloneStatement, Donor, From};
-use crate::variables::{Variable, Variables};
+use crate::variables::{COMPRESS, Value, Variable, Variables};
 
 /// Makes a clone; returns when it is complete.
 pub(super) fn clone(
@@ -114,6 +116,7 @@ fn request(
     };
     Ok(BackupRequest {
         to: PathBuf::from(directory),
+        compression: compression(variables)?,
         instance: InstanceOptions {
             datadir: options.datadir.clone(),
             page_track: statement.page_track,
@@ -122,6 +125,29 @@ fn request(
             ..InstanceOptions::new(options.local.clone())
         },
     })
+}
+
+/// How the files of the set are compressed; `None` with `CLONE_FILE_COMPRESS_NONE`.
+fn compression(variables: &Variables) -> Result<Option<Compression>> {
+    let algorithm = match variables.get(Variable::FileCompress) {
+        Value::Word(at) if COMPRESS.get(at) == Some(&"CLONE_FILE_COMPRESS_LZ4") => Algorithm::Lz4,
+        Value::Word(at) if COMPRESS.get(at) == Some(&"CLONE_FILE_COMPRESS_ZSTD") => Algorithm::Zstd,
+        _ => return Ok(None),
+    };
+    let level = variables.number(Variable::FileCompressZstdLevel);
+    let chunk_size = variables.number(Variable::FileCompressChunkSize);
+    let settings = Settings::new(
+        algorithm,
+        i64::try_from(level).unwrap_or(i64::MAX),
+        chunk_size,
+    );
+    let threads = Settings::threads(variables.number(Variable::FileCompressThreads));
+    // The ranges of the variables are those of the settings.
+    let refused = |error: frame::Error| SqlError::configuration(error);
+    Ok(Some(Compression {
+        settings: settings.map_err(refused)?,
+        threads: threads.map_err(refused)?,
+    }))
 }
 
 /// With `clone_autotune_concurrency` the number of workers is ours to choose, up to

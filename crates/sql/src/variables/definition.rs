@@ -163,8 +163,6 @@ pub(crate) const COMPRESS: [&str; 3] = [
     "CLONE_FILE_COMPRESS_ZSTD",
 ];
 
-const NO_COMPRESSION: Effect =
-    Effect::OnlyDefault("Sets are written uncompressed by this release.");
 const NO_REMOTE: Effect = Effect::None("it is about clones of remote instances");
 
 /// By name.
@@ -221,42 +219,30 @@ const DEFINITIONS: [Definition; 19] = [
             false,
         ),
     ),
-    with(
-        NO_COMPRESSION,
-        Definition {
-            variable: Variable::FileCompress,
-            name: "clone_file_compress",
-            domain: Domain::Words(&COMPRESS),
-            default: Initial::Word(0),
-            effect: Effect::Heeded,
-        },
+    Definition {
+        variable: Variable::FileCompress,
+        name: "clone_file_compress",
+        domain: Domain::Words(&COMPRESS),
+        default: Initial::Word(0),
+        effect: Effect::Heeded,
+    },
+    number(
+        Variable::FileCompressChunkSize,
+        "clone_file_compress_chunk_size",
+        [1024, u64::MAX, 1024],
+        65536,
     ),
-    with(
-        NO_COMPRESSION,
-        number(
-            Variable::FileCompressChunkSize,
-            "clone_file_compress_chunk_size",
-            [1024, u64::MAX, 1024],
-            65536,
-        ),
+    number(
+        Variable::FileCompressThreads,
+        "clone_file_compress_threads",
+        [1, 128, 1],
+        4,
     ),
-    with(
-        NO_COMPRESSION,
-        number(
-            Variable::FileCompressThreads,
-            "clone_file_compress_threads",
-            [1, 128, 1],
-            4,
-        ),
-    ),
-    with(
-        NO_COMPRESSION,
-        number(
-            Variable::FileCompressZstdLevel,
-            "clone_file_compress_zstd_level",
-            [1, 19, 1],
-            1,
-        ),
+    number(
+        Variable::FileCompressZstdLevel,
+        "clone_file_compress_zstd_level",
+        [1, 19, 1],
+        1,
     ),
     with(
         Effect::ReadOnly,

@@ -130,6 +130,15 @@ impl Column {
 /// The type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnKind {
+    /// `INT`; in binary a value that does not fit is NULL.
+    Int,
+    /// `CHAR(n)` of so many characters.
+    Char(u16),
+    /// `VARCHAR(n)` of so many characters.
+    VarChar(u16),
+    /// `TIMESTAMP(n)` with so many digits of the second's fraction; values are texts in the
+    /// server's form, `2024-06-10 15:05:41.288`.
+    Timestamp(u8),
     /// `BIGINT`.
     Integer,
     /// `BIGINT UNSIGNED`.

@@ -76,6 +76,27 @@ impl StoredPassword {
         })
     }
 
+    /// What a server would store of `password` with this salt. Of each byte of the salt seven bits
+    /// are used, and none becomes zero or `$`.
+    pub fn new(password: &Secret, salt: [u8; SALT]) -> Self {
+        let salt = salt.map(|byte| match byte & 0x7F {
+            0 | b'$' => b'.',
+            byte => byte,
+        });
+        let rounds = 5000;
+        Self {
+            rounds,
+            salt,
+            hash: sha_crypt(password.expose().as_bytes(), &salt, rounds),
+        }
+    }
+
+    /// The text of the column, as [`parse`](Self::parse) reads it.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let head = format!("$A${:03X}$", self.rounds / 1000);
+        [head.as_bytes(), &self.salt, &self.hash].concat()
+    }
+
     /// Whether this is `password`. Costs some milliseconds, on purpose.
     pub fn is(&self, password: &Secret) -> bool {
         sha_crypt(password.expose().as_bytes(), &self.salt, self.rounds) == self.hash
@@ -193,6 +214,16 @@ mod tests {
             &sha_crypt(b"Hello world!", b"saltstringsaltst", 10_000),
             b"3xv.VbSHBb41AL9AvLeujZkZRBAwqFMz2.opqey6IcA"
         );
+    }
+
+    #[test]
+    fn a_stored_password_is_read_back_and_knows_its_password() {
+        let password = Secret::new("hunter2");
+        let stored = StoredPassword::new(&password, *b"\0$\xff45678901234567890");
+        let read = StoredPassword::parse(&stored.to_bytes()).unwrap();
+        assert_eq!(read, stored);
+        assert!(read.is(&password) && !read.is(&Secret::new("hunter3")));
+        assert!(!stored.salt.contains(&0) && !stored.salt.contains(&b'$'));
     }
 
     #[test]

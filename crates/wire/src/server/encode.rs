@@ -54,11 +54,20 @@ pub(super) fn err(refusal: &Refusal, with_state: bool) -> Vec<u8> {
 
 /// A column definition.
 pub(super) fn column(column: &Column) -> Vec<u8> {
+    let text = u16::from(UTF8MB4_GENERAL_CI);
     let (kind, charset, length, flags, decimals) = match column.kind {
+        ColumnKind::Int => (LONG, BINARY, 11, NUM, 0),
+        ColumnKind::Char(size) => (STRING, text, 4 * u32::from(size), 0, 0),
+        ColumnKind::VarChar(size) => (VAR_STRING, text, 4 * u32::from(size), 0, 0),
+        ColumnKind::Timestamp(digits) => {
+            let point = u32::from(digits > 0);
+            let length = 19 + point + u32::from(digits);
+            (TIMESTAMP, BINARY, length, BINARY_FLAG, digits)
+        }
         ColumnKind::Integer => (LONGLONG, BINARY, 20, NUM, 0),
         ColumnKind::Unsigned => (LONGLONG, BINARY, 20, NUM | UNSIGNED, 0),
         ColumnKind::Double => (DOUBLE, BINARY, 22, NUM, 31),
-        ColumnKind::Text => (VAR_STRING, u16::from(UTF8MB4_GENERAL_CI), 65535, 0, 0),
+        ColumnKind::Text => (VAR_STRING, text, 65535, 0, 0),
         ColumnKind::Bytes => (VAR_STRING, BINARY, 65535, BINARY_FLAG, 0),
     };
     let mut packet = Vec::new();
@@ -117,10 +126,27 @@ fn binary_row(columns: &[Column], row: &[Value], packet: &mut Vec<u8>) {
                 Some(number.to_le_bytes())
             }
             (ColumnKind::Double, Value::Double(number)) => Some(number.to_le_bytes()),
-            (ColumnKind::Text | ColumnKind::Bytes, _) => {
+            (
+                ColumnKind::Text | ColumnKind::Bytes | ColumnKind::Char(_) | ColumnKind::VarChar(_),
+                _,
+            ) => {
                 put_text(value, packet);
                 continue;
             }
+            (ColumnKind::Int, Value::Integer(number)) => match i32::try_from(*number) {
+                Ok(number) => {
+                    packet.extend_from_slice(&number.to_le_bytes());
+                    continue;
+                }
+                Err(_) => None,
+            },
+            (ColumnKind::Timestamp(_), Value::Text(text)) => match binary_time(text) {
+                Some(bytes) => {
+                    put_short(packet, &bytes);
+                    continue;
+                }
+                None => None,
+            },
             // A value that is no number has no form in a column of numbers.
             _ => None,
         };
@@ -129,6 +155,33 @@ fn binary_row(columns: &[Column], row: &[Value], packet: &mut Vec<u8>) {
             None => packet[nulls + (at + 2) / 8] |= 1 << ((at + 2) % 8),
         }
     }
+}
+
+/// Bytes behind a length of one byte.
+fn put_short(packet: &mut Vec<u8>, bytes: &[u8]) {
+    packet.push(bytes.len() as u8);
+    packet.extend_from_slice(bytes);
+}
+
+/// A time of the text protocol in the form of the binary one: year, month, day, hour, minute,
+/// second, microseconds.
+fn binary_time(text: &str) -> Option<Vec<u8>> {
+    let field = |from: usize, len: usize| text.get(from..from + len)?.parse::<u16>().ok();
+    let marks = [(4, '-'), (7, '-'), (10, ' '), (13, ':'), (16, ':')];
+    if !marks
+        .iter()
+        .all(|(at, mark)| text.chars().nth(*at) == Some(*mark))
+    {
+        return None;
+    }
+    let mut bytes = field(0, 4)?.to_le_bytes().to_vec();
+    for at in [5, 8, 11, 14, 17] {
+        bytes.push(u8::try_from(field(at, 2)?).ok()?);
+    }
+    let fraction = text.get(19..).unwrap_or_default().trim_start_matches('.');
+    let micros: u32 = format!("{fraction:0<6}").parse().ok()?;
+    bytes.extend_from_slice(&micros.to_le_bytes());
+    Some(bytes)
 }
 
 fn put_text(value: &Value, packet: &mut Vec<u8>) {
@@ -161,10 +214,58 @@ const NULL: u8 = 0xFB;
 const MAX_MESSAGE: usize = 511;
 
 // Types and flags of columns (field_types.h, mysql_com.h).
+const LONG: u8 = 3;
 const DOUBLE: u8 = 5;
+const TIMESTAMP: u8 = 7;
 const LONGLONG: u8 = 8;
 const VAR_STRING: u8 = 253;
+const STRING: u8 = 254;
 const UNSIGNED: u16 = 1 << 5;
 const BINARY_FLAG: u16 = 1 << 7;
 const NUM: u16 = 1 << 15;
 const BINARY: u16 = 63;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_a_binary_form() {
+        let bytes = binary_time("2024-06-10 15:05:41.288").unwrap();
+        assert_eq!(bytes, [232, 7, 6, 10, 15, 5, 41, 0, 101, 4, 0]);
+        assert!(binary_time("2024-06-10 15:05:41").is_some());
+        for text in [
+            "",
+            "yesterday",
+            "2024-06-10",
+            "2024-06-10 15:05:41.x",
+            "2024-06-10T15:05:41",
+        ] {
+            assert_eq!(binary_time(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn typed_columns_have_binary_rows_of_their_types() {
+        let kinds = [
+            ColumnKind::Int,
+            ColumnKind::Char(16),
+            ColumnKind::Timestamp(3),
+        ];
+        let table = Table {
+            columns: kinds.map(|kind| Column::new("c", kind)).to_vec(),
+            rows: Vec::new(),
+        };
+        let row_of = |values: &[Value]| {
+            let mut packet = Vec::new();
+            row(&table, values, Form::Binary, &mut packet);
+            packet
+        };
+        let time = Value::from("2024-06-10 15:05:41");
+        let packet = row_of(&[7_i64.into(), "x".into(), time]);
+        assert_eq!(packet[..8], [0, 0, 7, 0, 0, 0, 1, b'x']);
+        assert_eq!(packet[8..], [11, 232, 7, 6, 10, 15, 5, 41, 0, 0, 0, 0]);
+        let nulls = row_of(&[i64::MAX.into(), Value::Null, "never".into()]);
+        assert_eq!(nulls, [0, 0b1_1100]);
+    }
+}
