@@ -29,7 +29,7 @@ pub(crate) fn check_donor(list: Option<&str>, host: &str, port: u16) -> Result<(
     if list.is_some_and(|list| list.split(',').any(is_donor)) {
         return Ok(());
     }
-    let shown = list.unwrap_or("(null)");
+    let shown = list.unwrap_or_default();
     Err(SqlError::configuration(format_args!(
         "{host}:{port} is not found in clone_valid_donor_list: {shown}"
     ))

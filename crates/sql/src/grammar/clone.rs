@@ -59,14 +59,18 @@ fn account(parser: &mut Parser<'_>) -> Result<(String, String, u16)> {
     parser.expect_symbol("@")?;
     let is_host = |kind| matches!(kind, Kind::Host | Kind::Quoted | Kind::Text);
     let host = parser.take(is_host)?;
-    let follows = |parser: &Parser<'_>, end| parser.peek().is_some_and(|token| token.start == end);
-    if !follows(parser, host.end) {
+    let joined = |parser: &Parser<'_>| {
+        let colon = parser
+            .rest()
+            .first()
+            .is_some_and(|token| token.start == host.end);
+        let port = parser.rest().get(1);
+        colon && port.is_some_and(|token| token.start == host.end + 1)
+    };
+    if !joined(parser) {
         return Err(parser.error());
     }
     parser.expect_symbol(":")?;
-    if !follows(parser, host.end + 1) {
-        return Err(parser.error());
-    }
     let before = parser.clone();
     let port = u16::try_from(parser.number()?).map_err(|_| before.error())?;
     Ok((user, host_name(&host), port))

@@ -160,7 +160,7 @@ fn what_is_no_clone_statement_is_a_syntax_error_at_its_place() {
         ),
         (
             "CLONE INSTANCE FROM a@b: 1 IDENTIFIED BY 'p'",
-            "1 IDENTIFIED BY <secret>",
+            ": 1 IDENTIFIED BY <secret>",
         ),
         (
             "CLONE INSTANCE FROM a@b:65536 IDENTIFIED BY 'p'",

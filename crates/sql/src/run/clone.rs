@@ -1,5 +1,6 @@
 //! `CLONE`: the statement becomes the request of a backup.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -58,7 +59,7 @@ pub(super) fn clone(
             Ok(())
         }
         Err(error) => {
-            let told = failure::of_backup(&error);
+            let told = failure::of_backup(&error, directory);
             tracing::warn!(
                 session = id,
                 code = told.code,
@@ -93,10 +94,15 @@ fn check_directory(directory: &Path) -> Result<()> {
         let message = "The path specified for DATA DIRECTORY is too long.";
         return Err(SqlError::new(1680, message));
     }
-    if directory.symlink_metadata().is_ok() {
-        return Err(failure::exists(directory));
+    // As the server, which thus finds out also that it is a file.
+    let as_directory = directory.join("");
+    match as_directory.symlink_metadata() {
+        Ok(_) => Err(failure::exists(directory)),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            Err(failure::of_io(1006, &as_directory, &error))
+        }
+        Err(_) => Ok(()),
     }
-    Ok(())
 }
 
 fn request(

@@ -5,19 +5,18 @@ use std::path::Path;
 
 use crate::error::{SqlError, sqlstate};
 
-/// The error of a clone.
-pub(super) fn of_backup(error: &backup::Error) -> SqlError {
+/// The error of a clone into `directory`.
+pub(super) fn of_backup(error: &backup::Error, directory: &Path) -> SqlError {
     use backup::Error as E;
     let mut told = match error {
         E::Cancelled => SqlError::interrupted(),
         E::TargetExists(path) => exists(path),
-        E::TargetInDataDirectory(path) => SqlError::new(
-            3632,
-            format!(
-                "Path is within the current data directory '{}'",
-                path.display()
-            ),
-        ),
+        E::TargetInDataDirectory(own) => {
+            let directory = directory.display();
+            let message = format!("Path is within the current data directory '{directory}'");
+            let detail = format!("'{}' belongs to the server.", own.display());
+            return SqlError::new(3632, message).hint(with_hint(&detail, error));
+        }
         E::Privilege { privilege, .. } => SqlError::access_denied(privilege),
         E::NotTracked { reason, .. } => {
             let message = "Tracking was not enabled for the LSN range specified";
@@ -93,7 +92,8 @@ pub(super) fn of_wire(error: &wire::Error) -> SqlError {
         .hint("Is it running, and are the connection options of this program right?")
 }
 
-fn of_io(code: u16, path: &Path, source: &io::Error) -> SqlError {
+/// A failed operation on a file, in the words of its number.
+pub(super) fn of_io(code: u16, path: &Path, source: &io::Error) -> SqlError {
     let errno = source.raw_os_error().unwrap_or(0);
     let text = source.to_string();
     // The text of the standard library has the number behind it.
