@@ -20,6 +20,7 @@ mod lexer;
 mod parser;
 mod processes;
 mod run;
+mod secrets;
 mod service;
 mod session;
 mod statement;

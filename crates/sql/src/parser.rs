@@ -2,6 +2,7 @@
 
 use crate::error::{Result, SqlError};
 use crate::lexer::{Kind, Token, Unterminated, tokens};
+use crate::secrets;
 
 /// A statement being read.
 #[derive(Debug, Clone)]
@@ -16,7 +17,7 @@ impl<'a> Parser<'a> {
     pub(crate) fn statements(sql: &'a str) -> Result<Vec<Self>> {
         let all = tokens(sql).map_err(|Unterminated { at }| {
             // Nobody can tell whether a string without an end was to be a password.
-            let near = if mentions_password(sql) {
+            let near = if secrets::is_mentioned(sql) {
                 ""
             } else {
                 &sql[at..]
@@ -47,7 +48,7 @@ impl<'a> Parser<'a> {
     fn redacted_between(&self, start: usize, end: usize) -> String {
         let mut text = String::new();
         let mut copied = start;
-        for (from, to) in self.secrets() {
+        for (from, to) in secrets::places(&self.tokens) {
             if to > start && from < end {
                 text.push_str(&self.sql[copied..from.max(copied)]);
                 text.push_str("<secret>");
@@ -55,33 +56,7 @@ impl<'a> Parser<'a> {
             }
         }
         text.push_str(&self.sql[copied..end.max(copied)]);
-        text
-    }
-
-    /// Where passwords stand: everything from behind `IDENTIFIED BY` to the next clause, for in a
-    /// statement that is wrong a password may have lost its quotes.
-    fn secrets(&self) -> Vec<(usize, usize)> {
-        let mut secrets = Vec::new();
-        let mut at = 0;
-        while let Some(token) = self.tokens.get(at) {
-            at += 1;
-            if !token.is_word("IDENTIFIED") && !token.is_word("PASSWORD") {
-                continue;
-            }
-            at += usize::from(self.tokens.get(at).is_some_and(|token| token.is_word("BY")));
-            let Some(first) = self.tokens.get(at) else {
-                break;
-            };
-            let is_clause = |token: &Token<'_>| CLAUSES.iter().any(|word| token.is_word(word));
-            let mut end = first.end;
-            at += 1;
-            while let Some(token) = self.tokens.get(at).filter(|token| !is_clause(token)) {
-                end = token.end;
-                at += 1;
-            }
-            secrets.push((first.start, end));
-        }
-        secrets
+        secrets::without_mentions(text)
     }
 
     /// All tokens, from the first.
@@ -210,7 +185,12 @@ impl<'a> Parser<'a> {
     /// The syntax error at the next token.
     pub(crate) fn error(&self) -> SqlError {
         let end = self.tokens.last().map_or(0, |token| token.end);
-        let start = self.peek().map_or(end, |token| token.start);
+        self.error_at(self.peek().map_or(end, |token| token.start))
+    }
+
+    /// The syntax error at a place in the text.
+    pub(crate) fn error_at(&self, start: usize) -> SqlError {
+        let end = self.tokens.last().map_or(0, |token| token.end).max(start);
         // The server quotes 80 characters; a secret among them is replaced before they are cut.
         let near = self.redacted_between(start, end);
         SqlError::syntax(cut(&near), line_of(self.sql, start))
@@ -223,14 +203,6 @@ pub(crate) fn parse_number(text: &str) -> Option<u64> {
         Some(digits) => u64::from_str_radix(digits, 16).ok(),
         None => text.parse().ok(),
     }
-}
-
-/// What may follow a password.
-const CLAUSES: [&str; 5] = ["DATA", "REQUIRE", "ENABLE", "START_LSN", "INCREMENT"];
-
-fn mentions_password(sql: &str) -> bool {
-    let upper = sql.to_ascii_uppercase();
-    upper.contains("IDENTIFIED") || upper.contains("PASSWORD")
 }
 
 fn line_of(sql: &str, at: usize) -> usize {

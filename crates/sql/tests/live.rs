@@ -72,6 +72,7 @@ fn rows(session: &mut Session, sql: &str) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn errors_have_the_numbers_states_and_words_of_the_server() {
     let world = World::new();
     let mut session = world.session();

@@ -428,19 +428,13 @@ impl Rewriter<'_> {
     }
 
     fn unknown(&self, token: &Token<'_>) -> SqlError {
-        let end = self.tokens.last().map_or(token.end, |last| last.end);
-        let near: String = self.parser.source()[token.start..end]
-            .chars()
-            .take(80)
-            .collect();
-        SqlError::syntax(&near, 1)
+        self.parser.error_at(token.start)
     }
 
     fn unknown_next(&self) -> SqlError {
-        match self.token(0) {
-            Some(token) => self.unknown(token),
-            None => SqlError::syntax("", 1),
-        }
+        let end = self.tokens.last().map_or(0, |token| token.end);
+        let start = self.token(0).map_or(end, |token| token.start);
+        self.parser.error_at(start)
     }
 }
 
