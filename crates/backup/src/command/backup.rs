@@ -1,10 +1,13 @@
-//! `backup`: a running instance into a backup set, recorded in the catalogue from the start.
+//! `backup`: a running instance, of this host or another, into a backup set, recorded in the
+//! catalogue from the start.
 
 use crate::donor::instance::{InstanceDonor, InstanceOptions};
+use crate::donor::remote::{RemoteDonor, RemoteOptions};
 use crate::recipient::{BackupSetRecipient, Compression, Recipient, SetOptions, Snapshot, Target};
 use crate::set::{BinlogPosition, CloneRecord, LsnRecord, PagesBy, SetId, SetKind};
 use crate::{Error, Job, Progress, Result, StageState, engine};
 use catalogue::{Catalogue, CloneId, CloneType, NewClone, Outcome, StageUpdate, State};
+use innodb::lsn::Lsn;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +18,17 @@ use std::time::{Duration, Instant};
 pub struct BackupRequest {
     /// The donor.
     pub instance: InstanceOptions,
+    /// Directory of the new set: one that does not exist or is empty.
+    pub to: PathBuf,
+    /// How the files of the set are compressed; `None` leaves them as they are.
+    pub compression: Option<Compression>,
+}
+
+/// A backup to be made of a server that is reached over the network.
+#[derive(Debug, Clone)]
+pub struct RemoteBackupRequest {
+    /// The donor.
+    pub remote: RemoteOptions,
     /// Directory of the new set: one that does not exist or is empty.
     pub to: PathBuf,
     /// How the files of the set are compressed; `None` leaves them as they are.
@@ -49,21 +63,88 @@ pub struct BackupReport {
 /// How often a running clone is written to the catalogue.
 const RECORD_EVERY: Duration = Duration::from_secs(1);
 
-/// Makes a backup.
+/// Makes a backup of an instance of this host.
 pub fn backup(request: &BackupRequest, catalogue: &Catalogue, job: &Job) -> Result<BackupReport> {
-    let begin = Instant::now();
     let target = Target::new(&request.to, false)?;
     target.check_empty()?;
     let mut donor = InstanceDonor::open(request.instance.clone(), job).map_err(|e| job.cause(e))?;
     target.check_outside(&donor.own_directories())?;
-    let kind = if request.instance.from.is_some() {
+    let begun = Begun {
+        kind: kind_of(request.instance.from.is_some()),
+        pid: donor.connection_id(),
+        source: "LOCAL INSTANCE".to_owned(),
+        start_lsn: donor.start_lsn(),
+        compression: request.compression,
+    };
+    let mut locked_for = Duration::ZERO;
+    let report = make(&begun, target, catalogue, job, |recipient| {
+        let result = engine::run(&mut donor, recipient, job);
+        locked_for = donor.locked_for();
+        // A failed donor gives back what it holds before anything else is done.
+        drop(donor);
+        result
+    })?;
+    Ok(BackupReport {
+        lock_seconds: locked_for.as_secs_f64(),
+        ..report
+    })
+}
+
+/// Makes a backup of a server that is reached over the network.
+pub fn backup_remote(
+    request: &RemoteBackupRequest,
+    catalogue: &Catalogue,
+    job: &Job,
+) -> Result<BackupReport> {
+    let target = Target::new(&request.to, false)?;
+    target.check_empty()?;
+    let scratch = target.path().to_owned();
+    let mut donor =
+        RemoteDonor::open(request.remote.clone(), &scratch, job).map_err(|e| job.cause(e))?;
+    let begun = Begun {
+        kind: kind_of(request.remote.from.is_some()),
+        pid: donor.connection_id(),
+        source: donor.source().to_owned(),
+        start_lsn: donor.start_lsn(),
+        compression: request.compression,
+    };
+    make(&begun, target, catalogue, job, |recipient| {
+        let result = engine::run(&mut donor, recipient, job);
+        drop(donor);
+        result
+    })
+}
+
+/// A backup that has a donor.
+struct Begun {
+    kind: SetKind,
+    pid: u64,
+    source: String,
+    start_lsn: Lsn,
+    compression: Option<Compression>,
+}
+
+fn kind_of(is_increment: bool) -> SetKind {
+    if is_increment {
         SetKind::Increment
     } else {
         SetKind::Full
-    };
+    }
+}
+
+/// Makes the set at `target` by `clone`, recorded.
+fn make(
+    begun: &Begun,
+    target: Target,
+    catalogue: &Catalogue,
+    job: &Job,
+    clone: impl FnOnce(&Arc<dyn Recipient>) -> Result<Snapshot>,
+) -> Result<BackupReport> {
+    let begin = Instant::now();
+    let kind = begun.kind;
     let destination = target.path().to_owned();
     // What a user has to stop: the session that asked, else the one on the donor.
-    let pid = job.session().unwrap_or_else(|| donor.connection_id());
+    let pid = job.session().unwrap_or(begun.pid);
     let pid = pid.cast_signed();
     let id = catalogue
         .begin(&NewClone {
@@ -72,9 +153,9 @@ pub fn backup(request: &BackupRequest, catalogue: &Catalogue, job: &Job) -> Resu
                 SetKind::Full => CloneType::Full,
                 SetKind::Increment => CloneType::Increment,
             },
-            source: "LOCAL INSTANCE".to_owned(),
+            source: begun.source.clone(),
             destination: destination.display().to_string(),
-            start_lsn: donor.start_lsn().get(),
+            start_lsn: begun.start_lsn.get(),
         })
         .map_err(Error::History)?;
     let set_id = SetId::random().map_err(|e| Error::refused(1105, e.to_string(), ""))?;
@@ -86,21 +167,18 @@ pub fn backup(request: &BackupRequest, catalogue: &Catalogue, job: &Job) -> Resu
             pid,
             begin_us: begin_of(catalogue, id),
             end_us: 0,
-            source: "LOCAL INSTANCE".to_owned(),
+            source: begun.source.clone(),
             destination: destination.display().to_string(),
         },
     };
     let recipient = BackupSetRecipient::new(target, options, job);
     let result = recorded(catalogue, id, job, || {
-        let recipient: Arc<dyn Recipient> = match &request.compression {
+        let recipient: Arc<dyn Recipient> = match &begun.compression {
             Some(how) => Arc::new(recipient.compressed(how, job)?),
             None => Arc::new(recipient),
         };
-        engine::run(&mut donor, &recipient, job)
+        clone(&recipient)
     });
-    let locked_for = donor.locked_for();
-    // A failed donor gives back what it holds before anything else is done.
-    drop(donor);
     finish_record(catalogue, id, &set_id, &result);
     let snapshot = result?;
     Ok(BackupReport {
@@ -112,7 +190,7 @@ pub fn backup(request: &BackupRequest, catalogue: &Catalogue, job: &Job) -> Resu
         binlog: snapshot.binlog,
         pages_by: snapshot.pages_by,
         bytes_read: job.progress.bytes_read(),
-        lock_seconds: locked_for.as_secs_f64(),
+        lock_seconds: 0.0,
         seconds: begin.elapsed().as_secs_f64(),
     })
 }

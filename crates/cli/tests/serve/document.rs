@@ -363,14 +363,70 @@ fn remote_clones_heed_the_list_of_donors() {
         "{}",
         refused.stderr
     );
-    daemon.sql("SET GLOBAL clone_valid_donor_list = '172.16.16.10:3306';");
-    let listed = daemon.run(&statement);
-    assert!(!listed.stderr.contains("ERROR 3869"), "{}", listed.stderr);
-    assert!(!listed.stderr.contains("GreatSQL@2023"));
     assert_eq!(
         daemon.value("SELECT COUNT(*) FROM mysql.clone_history"),
         "0"
     );
+    let (_, log) = daemon.stop();
+    assert!(!log.contains("GreatSQL@2023"), "{log}");
+}
+
+#[test]
+fn remote_clones_are_made_and_restored_as_documented() {
+    let daemon = Daemon::new(&[]);
+    let world = &daemon.world;
+    world
+        .server
+        .sql(
+            "CREATE DATABASE test; CREATE TABLE test.d (id INT PRIMARY KEY); \
+             INSERT INTO test.d VALUES (1); \
+             CREATE USER repl@'%' IDENTIFIED BY 'GreatSQL@2023'; GRANT BACKUP_ADMIN ON *.* TO repl@'%'",
+        )
+        .unwrap();
+    let port = world.server.port();
+    daemon.sql(&format!(
+        "SET GLOBAL clone_valid_donor_list = '127.0.0.1:{port}';"
+    ));
+    let full = world.path("clone-full/20240610");
+    let first = world.path("clone-incr/20240610-21083116");
+    let second = world.path("clone-incr/second");
+    daemon.sql(&format!(
+        "CLONE INSTANCE FROM repl@127.0.0.1:{port} IDENTIFIED BY 'GreatSQL@2023'
+          DATA DIRECTORY = '{full}' ENABLE PAGE TRACK;"
+    ));
+    world.server.sql("INSERT INTO test.d VALUES (2)").unwrap();
+    daemon.sql(&format!(
+        "CLONE INSTANCE FROM repl@127.0.0.1:{port} IDENTIFIED BY 'GreatSQL@2023'
+\t  DATA DIRECTORY = '{first}'
+\t  ENABLE PAGE TRACK
+\t  INCREMENT BASED DIRECTORY = '{full}';"
+    ));
+    let lsn = daemon.value("SELECT END_LSN FROM mysql.clone_history WHERE ID = 1");
+    daemon.sql(&format!(
+        "CLONE INSTANCE FROM repl@127.0.0.1:{port} IDENTIFIED BY 'GreatSQL@2023'
+\t  DATA DIRECTORY = '{second}'
+\t  ENABLE PAGE TRACK START_LSN = {lsn};"
+    ));
+    let rows = table(&daemon.sql("SELECT SOURCE, CLONE_TYPE, STATE FROM mysql.clone_history;"));
+    let source = format!("127.0.0.1:{port}");
+    assert_eq!(rows[1], [source.as_str(), "full clone", "Completed"]);
+    assert_eq!(rows[2], [source.as_str(), "increment clone", "Completed"]);
+    assert_eq!(rows[3], [source.as_str(), "increment clone", "Completed"]);
+
+    let denied = daemon.run(&format!(
+        "CLONE INSTANCE FROM repl@127.0.0.1:{port} IDENTIFIED BY 'wrong' DATA DIRECTORY = '{full}x';"
+    ));
+    let expected = "ERROR 3862 (HY000) at line 1: Clone Donor Error: Connect failed: 1045 : Access denied for user 'repl'@";
+    assert!(denied.stderr.contains(expected), "{}", denied.stderr);
+
+    let before = snapshot(&world.server).unwrap();
+    let data = world.path("restore");
+    world
+        .run_alone(&["restore", &first, "--to", &data])
+        .expect(0);
+    let restored = Server::start_on(data.as_ref(), &[]).unwrap();
+    assert_same(&before, &snapshot(&restored).unwrap());
+    drop(restored);
     let (_, log) = daemon.stop();
     assert!(!log.contains("GreatSQL@2023"), "{log}");
 }

@@ -6,41 +6,45 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use backup::command::{BackupRequest, backup};
+use backup::command::{BackupRequest, RemoteBackupRequest, backup, backup_remote};
 use backup::donor::instance::{IncrementFrom, InstanceOptions};
+use backup::donor::remote::RemoteOptions;
 use backup::recipient::Compression;
 use backup::{Job, JobOptions};
 use frame::{Algorithm, Settings};
 use innodb::lsn::Lsn;
+use wire::{ConnectOptions, Endpoint, SslMode};
 
 use super::failure;
 use crate::access::Privilege;
 use crate::donors;
 use crate::error::{Result, SqlError};
 use crate::service::ServiceOptions;
-use crate::session::Session;
+use crate::session::{Message, Session};
 use crate::statement::{CloneStatement, Donor, From};
 use crate::variables::{COMPRESS, Value, Variable, Variables};
 
 /// Makes a clone; returns when it is complete.
 pub(super) fn clone(
-    session: &Session,
+    session: &mut Session,
     statement: &CloneStatement,
     cancelled: &Arc<AtomicBool>,
 ) -> Result<()> {
     session.identity.require(Privilege::BackupAdmin)?;
     if let Some(donor) = &statement.donor {
-        return refuse_remote(session, donor);
+        let list = session.service.variables().text(Variable::ValidDonorList);
+        donors::check_donor(list.as_deref(), &donor.host, donor.port)?;
     }
-    let directory = statement.directory.as_deref().unwrap_or(Path::new(""));
-    check_directory(directory)?;
-    let service = &session.service;
-    let _place = service.place()?;
-    let (request, options) = {
-        let variables = service.variables();
-        let request = request(statement, directory, &service.options, &variables)?;
-        (request, job_options(&variables))
+    let Some(directory) = statement.directory.as_deref() else {
+        return Err(
+            SqlError::unsupported("CLONE INSTANCE without DATA DIRECTORY")
+                .hint("innoclone has no data of its own to replace: name a DATA DIRECTORY."),
+        );
     };
+    check_directory(directory)?;
+    let service = Arc::clone(&session.service);
+    let _place = service.place()?;
+    let options = job_options(&service.variables());
     let mut job = Job::new(&options, Arc::clone(cancelled));
     if session.is_reachable {
         job = job.of_session(session.id());
@@ -48,36 +52,43 @@ pub(super) fn clone(
     session.process.show_progress(Arc::clone(&job.progress));
     let (id, user) = (session.id(), &session.identity.user);
     tracing::info!(session = id, user, directory = %directory.display(), "clone begins");
-    match backup(&request, &service.catalogue, &job) {
+    let made = match &statement.donor {
+        None => {
+            let request = local(statement, directory, &service.options, &service.variables())?;
+            backup(&request, &service.catalogue, &job)
+                .map_err(|error| failure::of_backup(&error, directory))
+        }
+        Some(donor) => {
+            let request = remote(statement, donor, directory, &service.variables())?;
+            backup_remote(&request, &service.catalogue, &job)
+                .map_err(|error| failure::of_donor(&error, directory, donor))
+        }
+    };
+    match made {
         Ok(report) => {
-            tracing::info!(
-                session = id,
-                clone = report.id,
-                seconds = report.seconds,
-                "clone completed"
-            );
-            Ok(())
+            let (clone, seconds) = (report.id, report.seconds);
+            tracing::info!(session = id, clone, seconds, "clone completed");
         }
         Err(error) => {
-            let told = failure::of_backup(&error, directory);
             tracing::warn!(
                 session = id,
-                code = told.code,
+                code = error.code,
                 "clone failed: {}",
-                told.message
+                error.message
             );
-            Err(told)
+            return Err(error);
         }
     }
-}
-
-/// The list of donors is heeded first: it says whom a statement may be about at all.
-fn refuse_remote(session: &Session, donor: &Donor) -> Result<()> {
-    let list = session.service.variables().text(Variable::ValidDonorList);
-    donors::check_donor(list.as_deref(), &donor.host, donor.port)?;
-    Err(SqlError::unsupported("CLONE INSTANCE FROM").hint(
-        "This release backs up the local instance only: run innoclone on the host of the donor.",
-    ))
+    if statement.donor.is_some() && statement.page_track {
+        session.messages.push(Message {
+            level: "Note",
+            code: 1105,
+            text: "Increments of a remote instance find changed pages by their LSN: base the next \
+                   one by INCREMENT BASED DIRECTORY; it needs no page tracking"
+                .to_owned(),
+        });
+    }
+    Ok(())
 }
 
 /// What the server finds out before it creates anything.
@@ -105,21 +116,71 @@ fn check_directory(directory: &Path) -> Result<()> {
     }
 }
 
-fn request(
+fn base(statement: &CloneStatement) -> Result<Option<IncrementFrom>> {
+    match &statement.from {
+        From::Nothing | From::StartLsn(0) => Ok(None),
+        From::StartLsn(lsn) => Ok(Some(IncrementFrom::StartLsn(Lsn::new(*lsn)))),
+        From::BasedOn(base) if !base.is_absolute() => {
+            let message = format!("Incorrect path value: '{}'", base.display());
+            Err(SqlError::new(1525, message))
+        }
+        From::BasedOn(base) => Ok(Some(IncrementFrom::Set(base.clone()))),
+    }
+}
+
+fn remote(
+    statement: &CloneStatement,
+    donor: &Donor,
+    directory: &Path,
+    variables: &Variables,
+) -> Result<RemoteBackupRequest> {
+    let path = |variable| variables.text(variable).filter(|text| !text.is_empty());
+    let ssl_mode = match donor.ssl {
+        None => SslMode::Preferred,
+        Some(true) => SslMode::Required,
+        Some(false) => SslMode::Disabled,
+    };
+    let connect = ConnectOptions {
+        endpoint: Endpoint::Tcp {
+            host: donor.host.clone(),
+            port: donor.port,
+        },
+        user: donor.user.clone(),
+        password: Some(donor.password.clone()),
+        // An authority is there to be heeded, unless TLS is not wanted at all.
+        ssl_mode: match path(Variable::SslCa) {
+            Some(_) if donor.ssl != Some(false) => SslMode::VerifyCa,
+            _ => ssl_mode,
+        },
+        ssl_ca: path(Variable::SslCa).map(PathBuf::from),
+        ssl_cert: path(Variable::SslCert).map(PathBuf::from),
+        ssl_key: path(Variable::SslKey).map(PathBuf::from),
+        // Who forbids TLS wants to log in without it.
+        get_server_public_key: donor.ssl == Some(false),
+        ..ConnectOptions::default()
+    };
+    let minutes = variables.number(Variable::DonorTimeoutAfterNetworkFailure);
+    let mebibytes = variables.number(Variable::MaxNetworkBandwidth);
+    Ok(RemoteBackupRequest {
+        to: PathBuf::from(directory),
+        compression: compression(variables)?,
+        remote: RemoteOptions {
+            from: base(statement)?,
+            ddl_timeout: Duration::from_secs(variables.number(Variable::DdlTimeout)),
+            connect_retry: Duration::from_secs(60 * minutes),
+            network_rate: (mebibytes > 0).then_some(mebibytes << 20),
+            ..RemoteOptions::new(connect)
+        },
+    })
+}
+
+fn local(
     statement: &CloneStatement,
     directory: &Path,
     options: &ServiceOptions,
     variables: &Variables,
 ) -> Result<BackupRequest> {
-    let from = match &statement.from {
-        From::Nothing | From::StartLsn(0) => None,
-        From::StartLsn(lsn) => Some(IncrementFrom::StartLsn(Lsn::new(*lsn))),
-        From::BasedOn(base) if !base.is_absolute() => {
-            let message = format!("Incorrect path value: '{}'", base.display());
-            return Err(SqlError::new(1525, message));
-        }
-        From::BasedOn(base) => Some(IncrementFrom::Set(base.clone())),
-    };
+    let from = base(statement)?;
     Ok(BackupRequest {
         to: PathBuf::from(directory),
         compression: compression(variables)?,

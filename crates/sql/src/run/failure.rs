@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use crate::error::{SqlError, sqlstate};
+use crate::statement::Donor;
 
 /// The error of a clone into `directory`.
 pub(super) fn of_backup(error: &backup::Error, directory: &Path) -> SqlError {
@@ -54,6 +55,31 @@ pub(super) fn of_backup(error: &backup::Error, directory: &Path) -> SqlError {
     };
     told.hint = error.hint();
     told
+}
+
+/// The error of a clone of a remote instance: what the donor says comes with its own number inside
+/// of 3862, as in the server.
+pub(super) fn of_donor(error: &backup::Error, directory: &Path, donor: &Donor) -> SqlError {
+    let backup::Error::Server { action, source } = error else {
+        return of_backup(error, directory);
+    };
+    let connecting = if action.starts_with("connect ") {
+        "Connect failed: "
+    } else {
+        ""
+    };
+    let said = match source {
+        wire::Error::Server { code, message, .. } => format!("{code} : {message}"),
+        wire::Error::Connect { source, .. } => format!(
+            "2003 : Can't connect to MySQL server on '{}:{}' ({})",
+            donor.host,
+            donor.port,
+            source.raw_os_error().unwrap_or(0)
+        ),
+        other => format!("{} : {other}", other.code().unwrap_or(2013)),
+    };
+    let told = SqlError::new(3862, format!("Clone Donor Error: {connecting}{said}."));
+    with_own_hint(told, error)
 }
 
 /// 1007 for a directory that is there.

@@ -163,7 +163,7 @@ pub(crate) const COMPRESS: [&str; 3] = [
     "CLONE_FILE_COMPRESS_ZSTD",
 ];
 
-const NO_REMOTE: Effect = Effect::None("it is about clones of remote instances");
+const NOT_COMPRESSED: Effect = Effect::None("the connection to a donor is not compressed here");
 
 /// By name.
 const DEFINITIONS: [Definition; 19] = [
@@ -202,17 +202,14 @@ const DEFINITIONS: [Definition; 19] = [
             0,
         ),
     ),
-    with(
-        NO_REMOTE,
-        number(
-            Variable::DonorTimeoutAfterNetworkFailure,
-            "clone_donor_timeout_after_network_failure",
-            [0, 30, 1],
-            5,
-        ),
+    number(
+        Variable::DonorTimeoutAfterNetworkFailure,
+        "clone_donor_timeout_after_network_failure",
+        [0, 30, 1],
+        5,
     ),
     with(
-        NO_REMOTE,
+        NOT_COMPRESSED,
         switch(
             Variable::EnableCompression,
             "clone_enable_compression",
@@ -266,18 +263,15 @@ const DEFINITIONS: [Definition; 19] = [
         [0, 1_048_576, 1],
         0,
     ),
-    with(
-        NO_REMOTE,
-        number(
-            Variable::MaxNetworkBandwidth,
-            "clone_max_network_bandwidth",
-            [0, 1_048_576, 1],
-            0,
-        ),
+    number(
+        Variable::MaxNetworkBandwidth,
+        "clone_max_network_bandwidth",
+        [0, 1_048_576, 1],
+        0,
     ),
-    with(NO_REMOTE, text(Variable::SslCa, "clone_ssl_ca")),
-    with(NO_REMOTE, text(Variable::SslCert, "clone_ssl_cert")),
-    with(NO_REMOTE, text(Variable::SslKey, "clone_ssl_key")),
+    text(Variable::SslCa, "clone_ssl_ca"),
+    text(Variable::SslCert, "clone_ssl_cert"),
+    text(Variable::SslKey, "clone_ssl_key"),
     text(Variable::ValidDonorList, "clone_valid_donor_list"),
 ];
 
