@@ -71,7 +71,7 @@ impl ColumnType {
             Some((name, rest)) => (name, rest.split(')').next().unwrap_or_default()),
             None => (lower.as_str(), ""),
         };
-        match name.trim() {
+        match name.split_whitespace().next().unwrap_or_default() {
             "int" | "integer" => Self::Int,
             "bigint" if lower.ends_with("unsigned") => Self::UnsignedBigInt,
             "bigint" => Self::BigInt,
@@ -102,6 +102,27 @@ impl ResultSet {
         Self {
             columns: columns.collect(),
             ..Self::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn declared_types_are_read() {
+        for (text, expected) in [
+            ("int", ColumnType::Int),
+            ("INTEGER", ColumnType::Int),
+            ("bigint", ColumnType::BigInt),
+            ("bigint unsigned", ColumnType::UnsignedBigInt),
+            ("char(16)", ColumnType::Char(16)),
+            ("varchar(4096)", ColumnType::VarChar(4096)),
+            ("timestamp(6)", ColumnType::Timestamp(6)),
+            ("text", ColumnType::Text),
+        ] {
+            assert_eq!(ColumnType::declared(text), expected, "{text}");
         }
     }
 }
