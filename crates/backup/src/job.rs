@@ -51,6 +51,7 @@ pub struct Job {
     throttle: Throttle,
     stop: StopFlag,
     failure: Mutex<Option<Error>>,
+    session: Option<u64>,
 }
 
 impl Job {
@@ -65,7 +66,20 @@ impl Job {
                 stopping: Arc::default(),
             },
             failure: Mutex::new(None),
+            session: None,
         }
+    }
+
+    /// The job of a session that is known by `id`, by which its user can stop it.
+    #[must_use]
+    pub fn of_session(mut self, id: u64) -> Self {
+        self.session = Some(id);
+        self
+    }
+
+    /// The session that the job belongs to, if its user knows one.
+    pub fn session(&self) -> Option<u64> {
+        self.session
     }
 
     /// The flag that cancels the job.

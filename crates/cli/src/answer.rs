@@ -156,6 +156,14 @@ fn error_object(shown: &Shown) -> String {
     format!("{{\"error\":{shown}}}\n")
 }
 
+/// Tells a part of an answer before the rest of it is there.
+pub(crate) fn tell(text: &str) -> Result<(), Failure> {
+    print(text).map_err(|source| Failure::System {
+        action: "write to standard output",
+        source,
+    })
+}
+
 /// A reader that has gone away (`head`) has read enough.
 fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();

@@ -6,7 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::command::{
     ApplyArgs, BackupArgs, BinlogArgs, DecompressArgs, HistoryArgs, PageTrackArgs, ProgressArgs,
-    RestoreArgs, StatusArgs, VerifyArgs,
+    RestoreArgs, ServeArgs, SqlArgs, StatusArgs, VerifyArgs,
 };
 use crate::option_file::DefaultsArgs;
 
@@ -51,6 +51,10 @@ pub(crate) enum Command {
     PageTrack(PageTrackArgs),
     /// Archive the binary logs of a server.
     Binlog(BinlogArgs),
+    /// Run statements: CLONE, and queries on the history.
+    Sql(SqlArgs),
+    /// Take statements of CLONE from MySQL clients, as a daemon.
+    Serve(ServeArgs),
 }
 
 /// Options of every command.

@@ -9,6 +9,8 @@ mod history;
 mod page_track;
 mod progress;
 mod restore;
+mod serve;
+mod sql;
 mod status;
 mod verify;
 
@@ -20,6 +22,8 @@ pub(crate) use history::HistoryArgs;
 pub(crate) use page_track::PageTrackArgs;
 pub(crate) use progress::ProgressArgs;
 pub(crate) use restore::RestoreArgs;
+pub(crate) use serve::ServeArgs;
+pub(crate) use sql::SqlArgs;
 pub(crate) use status::StatusArgs;
 pub(crate) use verify::VerifyArgs;
 
@@ -42,6 +46,8 @@ pub(crate) fn run(command: &Command, settings: &Settings) -> Result<Answer, Fail
         Command::Status(args) => args.run(settings),
         Command::PageTrack(args) => args.run(settings),
         Command::Binlog(args) => args.run(settings),
+        Command::Sql(args) => args.run(settings),
+        Command::Serve(args) => args.run(settings),
     }
 }
 
@@ -54,6 +60,10 @@ pub(crate) struct RowArgs {
 }
 
 impl RowArgs {
+    fn is_vertical(&self) -> bool {
+        self.vertical
+    }
+
     fn draw(&self, table: &Table) -> String {
         if self.vertical {
             table.vertical()

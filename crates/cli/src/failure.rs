@@ -22,6 +22,9 @@ pub(crate) enum Failure {
     /// The history cannot be read.
     #[error(transparent)]
     Catalogue(#[from] catalogue::Error),
+    /// A statement failed.
+    #[error("{}", .0.message)]
+    Sql(#[from] sql::SqlError),
     /// The user ended the program at the prompt for the password.
     #[error("query execution was interrupted")]
     Interrupted,
@@ -64,7 +67,10 @@ impl Failure {
     /// The failure as it is shown.
     pub(crate) fn shown(&self) -> Shown {
         let code = self.code();
-        let sqlstate = self.server_error().and_then(wire::Error::sqlstate);
+        let sqlstate = match self {
+            Self::Sql(error) => Some(error.sqlstate.as_str()),
+            _ => self.server_error().and_then(wire::Error::sqlstate),
+        };
         Shown {
             code,
             sqlstate: sqlstate.unwrap_or(standard_sqlstate(code)).to_owned(),
@@ -78,6 +84,7 @@ impl Failure {
             Self::Usage(_) | Self::OptionFile(_) => ER_WRONG_ARGUMENTS,
             Self::Job(error) => error.code(),
             Self::Catalogue(_) => ER_CLONE_DONOR,
+            Self::Sql(error) => error.code,
             Self::Interrupted => ER_QUERY_INTERRUPTED,
             Self::System { .. } | Self::Render(_) => ER_UNKNOWN_ERROR,
         }
@@ -87,6 +94,7 @@ impl Failure {
         match self {
             Self::Job(error) => error.hint().or_else(|| connection_hint(error.code())),
             Self::Catalogue(error) => error.hint().or_else(|| catalogue_hint(error)),
+            Self::Sql(error) => error.hint.clone(),
             _ => None,
         }
     }

@@ -29,7 +29,7 @@ impl World {
 }
 
 /// Names of the texts in `tests/help`: the program's own, and one of each command.
-const HELP: [&str; 12] = [
+const HELP: [&str; 14] = [
     "innoclone",
     "backup",
     "restore",
@@ -42,6 +42,8 @@ const HELP: [&str; 12] = [
     "page-track",
     "binlog",
     "binlog archive",
+    "sql",
+    "serve",
 ];
 
 /// With `INNOCLONE_BLESS=1` the texts are written instead of compared.

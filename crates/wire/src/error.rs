@@ -29,6 +29,15 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// Clients cannot be awaited there.
+    #[error("listen at {endpoint}")]
+    Listen {
+        /// Where.
+        endpoint: Endpoint,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
     /// Reading or writing an established connection failed.
     #[error("{during} over the connection to the server")]
     Io {
@@ -105,7 +114,7 @@ impl Error {
             Self::Auth { .. } => Some(CR_AUTH_PLUGIN_ERR),
             Self::Protocol { .. } => Some(CR_MALFORMED_PACKET),
             Self::TooLarge { .. } => Some(CR_NET_PACKET_TOO_LARGE),
-            Self::Value { .. } => None,
+            Self::Value { .. } | Self::Listen { .. } => None,
         }
     }
 
@@ -173,6 +182,15 @@ impl Error {
             _ => Self::Io { during, source },
         }
     }
+}
+
+/// An error with its causes, for a log.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
 fn is_tls(error: &io::Error) -> bool {

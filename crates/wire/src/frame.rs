@@ -23,6 +23,7 @@ pub(crate) struct Frames<S> {
     sequence: u8,
     check_sequence: bool,
     max_packet: usize,
+    read_ahead: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +58,7 @@ impl<S> Frames<S> {
             sequence: 0,
             check_sequence: true,
             max_packet,
+            read_ahead: true,
         }
     }
 
@@ -70,6 +72,12 @@ impl<S> Frames<S> {
 
     pub(crate) fn set_max_packet(&mut self, bytes: usize) {
         self.max_packet = bytes;
+    }
+
+    /// Whether more than the packet asked for may be read from the stream. A server must not before
+    /// it knows whether the client goes on in TLS: clients do not wait for an answer to that.
+    pub(crate) fn set_read_ahead(&mut self, read_ahead: bool) {
+        self.read_ahead = read_ahead;
     }
 
     /// Begins an exchange: the next packet written is number 0, and the numbers of the answers are
@@ -106,16 +114,19 @@ impl<S: Write> Frames<S> {
                 limit: self.max_packet,
             });
         }
-        let mut payload = head.iter().chain(body).copied();
-        let mut left = len;
+        let (mut head, mut body) = (head, body);
         self.outgoing.clear();
         loop {
-            let chunk = left.min(MAX_CHUNK);
+            let chunk = (head.len() + body.len()).min(MAX_CHUNK);
             let [a, b, c, ..] = (chunk as u32).to_le_bytes();
             self.outgoing.extend_from_slice(&[a, b, c, self.sequence]);
-            self.outgoing.extend(payload.by_ref().take(chunk));
+            let (now, later) = head.split_at(head.len().min(chunk));
+            self.outgoing.extend_from_slice(now);
+            head = later;
+            let (now, later) = body.split_at(chunk - now.len());
+            self.outgoing.extend_from_slice(now);
+            body = later;
             self.sequence = self.sequence.wrapping_add(1);
-            left -= chunk;
             if chunk < MAX_CHUNK {
                 break;
             }
@@ -205,7 +216,7 @@ impl<S: Read> Frames<S> {
 
     /// Moves up to `left` bytes of the present chunk to the payload; returns how many, at least 1.
     fn read_payload(&mut self, left: usize) -> Result<usize, Error> {
-        if self.start == self.end && left < self.buffer.len() {
+        if self.read_ahead && self.start == self.end && left < self.buffer.len() {
             self.fill()?;
         }
         // Memory grows with what has arrived, not with what a header announces.
@@ -231,7 +242,12 @@ impl<S: Read> Frames<S> {
         self.buffer.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
-        self.end += read_some(&mut self.stream, &mut self.buffer[self.end..])?;
+        let limit = if self.read_ahead {
+            self.buffer.len()
+        } else {
+            HEADER
+        };
+        self.end += read_some(&mut self.stream, &mut self.buffer[self.end..limit])?;
         Ok(())
     }
 }

@@ -8,12 +8,16 @@ use crate::reply::text;
 
 /// Capability flags, as both sides announce them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Capabilities(u32);
+pub(crate) struct Capabilities(pub(crate) u32);
 
 impl Capabilities {
     pub(crate) const LONG_PASSWORD: Self = Self(1);
+    pub(crate) const FOUND_ROWS: Self = Self(1 << 1);
     pub(crate) const LONG_FLAG: Self = Self(1 << 2);
+    pub(crate) const CONNECT_WITH_DB: Self = Self(1 << 3);
+    pub(crate) const IGNORE_SPACE: Self = Self(1 << 8);
     pub(crate) const PROTOCOL_41: Self = Self(1 << 9);
+    pub(crate) const INTERACTIVE: Self = Self(1 << 10);
     pub(crate) const SSL: Self = Self(1 << 11);
     pub(crate) const TRANSACTIONS: Self = Self(1 << 13);
     pub(crate) const SECURE_CONNECTION: Self = Self(1 << 15);
@@ -24,7 +28,7 @@ impl Capabilities {
     pub(crate) const DEPRECATE_EOF: Self = Self(1 << 24);
 
     /// What every server since MySQL 5.7 has and the login relies on.
-    const NEEDED: Self = Self(
+    pub(crate) const NEEDED: Self = Self(
         Self::PROTOCOL_41.0
             | Self::SECURE_CONNECTION.0
             | Self::PLUGIN_AUTH.0
@@ -166,7 +170,7 @@ impl Response<'_> {
 pub(crate) const NONCE: usize = 20;
 
 /// Known to all servers, unlike the default collation of MySQL 8.
-const UTF8MB4_GENERAL_CI: u8 = 45;
+pub(crate) const UTF8MB4_GENERAL_CI: u8 = 45;
 
 #[cfg(test)]
 pub(crate) mod tests {

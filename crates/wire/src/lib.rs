@@ -1,12 +1,14 @@
 //! The MySQL client protocol: login, TLS, queries, and raw packets.
 //!
-//! One connection type, [`Connection`], serves everything innoclone says to a server: SQL in the
+//! As a client: one connection type, [`Connection`], serves everything innoclone says to a server: SQL in the
 //! text protocol, the clone protocol (`COM_CLONE`) and binary log streams. It is blocking: the data
 //! path of a backup is one thread per connection, and a thread that must be woken from a read is
 //! woken through a [`ShutdownHandle`].
 //!
+//! As a server: see [`server`].
+//!
 //! The byte layouts are those of the *MySQL Client/Server Protocol* chapter of the MySQL source
-//! documentation. Integers are little-endian. Nothing a server sends can make this crate panic or
+//! documentation. Integers are little-endian. Nothing a peer sends can make this crate panic or
 //! allocate more than the limits in [`ConnectOptions`].
 #![deny(clippy::big_endian_bytes)]
 
@@ -23,6 +25,7 @@ mod quote;
 mod reply;
 mod rows;
 mod rsa_key;
+pub mod server;
 mod stream;
 mod tls;
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
-use rustls::{ClientConnection, StreamOwned};
+use rustls::{ClientConnection, ServerConnection, StreamOwned};
 
 use crate::options::Endpoint;
 use crate::{Error, tls};
@@ -133,6 +133,8 @@ impl Write for Socket {
 pub(crate) enum Stream {
     Plain(Socket),
     Tls(Box<StreamOwned<ClientConnection, Socket>>),
+    /// We are the server.
+    ServerTls(Box<StreamOwned<ServerConnection, Socket>>),
 }
 
 impl Stream {
@@ -140,27 +142,43 @@ impl Stream {
         match self {
             Self::Plain(socket) => socket,
             Self::Tls(tls) => &tls.sock,
+            Self::ServerTls(tls) => &tls.sock,
         }
     }
 
     pub(crate) fn is_tls(&self) -> bool {
-        matches!(self, Self::Tls(_))
+        !matches!(self, Self::Plain(_))
     }
 
     /// Performs the TLS handshake on a plain stream.
     pub(crate) fn into_tls(self, client: ClientConnection) -> Result<Self, Error> {
         match self {
             Self::Plain(socket) => Ok(Self::Tls(Box::new(tls::handshake(client, socket)?))),
-            Self::Tls(_) => Err(Error::tls("the connection has TLS already")),
+            _ => Err(Error::tls("the connection has TLS already")),
+        }
+    }
+
+    /// Performs the server's side of the TLS handshake on a plain stream.
+    pub(crate) fn into_server_tls(self, server: ServerConnection) -> Result<Self, Error> {
+        match self {
+            Self::Plain(socket) => Ok(Self::ServerTls(Box::new(tls::handshake(server, socket)?))),
+            _ => Err(Error::tls("the connection has TLS already")),
         }
     }
 
     /// Says goodbye on the TLS level; nothing to do without.
     pub(crate) fn close_notify(&mut self) {
-        if let Self::Tls(tls) = self {
-            tls.conn.send_close_notify();
-            // The peer may be gone already, and then nobody misses the message.
-            let _ = tls.flush();
+        // The peer may be gone already, and then nobody misses the message.
+        match self {
+            Self::Plain(_) => {}
+            Self::Tls(tls) => {
+                tls.conn.send_close_notify();
+                let _ = tls.flush();
+            }
+            Self::ServerTls(tls) => {
+                tls.conn.send_close_notify();
+                let _ = tls.flush();
+            }
         }
     }
 }
@@ -179,6 +197,7 @@ impl Read for Stream {
         match self {
             Self::Plain(socket) => socket.read(target),
             Self::Tls(tls) => tls.read(target),
+            Self::ServerTls(tls) => tls.read(target),
         }
     }
 }
@@ -188,6 +207,7 @@ impl Write for Stream {
         match self {
             Self::Plain(socket) => socket.write(bytes),
             Self::Tls(tls) => tls.write(bytes),
+            Self::ServerTls(tls) => tls.write(bytes),
         }
     }
 
@@ -195,6 +215,7 @@ impl Write for Stream {
         match self {
             Self::Plain(socket) => socket.flush(),
             Self::Tls(tls) => tls.flush(),
+            Self::ServerTls(tls) => tls.flush(),
         }
     }
 }

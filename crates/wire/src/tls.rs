@@ -3,6 +3,7 @@
 //! The certificate that a server makes for itself names no host, only a common name, so that the
 //! usual check of authority *and* name could never pass. MySQL's modes split the two.
 
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,8 +14,8 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    StreamOwned,
+    ClientConfig, ClientConnection, ConnectionCommon, DigitallySignedStruct, RootCertStore,
+    SideData, SignatureScheme, StreamOwned,
 };
 
 use crate::Error;
@@ -55,16 +56,19 @@ pub(crate) fn client(options: &ConnectOptions) -> Result<ClientConnection, Error
 }
 
 /// Performs the handshake on a connected socket, within the socket's own time limits.
-pub(crate) fn handshake(
-    mut client: ClientConnection,
+pub(crate) fn handshake<C, D>(
+    mut side: C,
     mut socket: Socket,
-) -> Result<StreamOwned<ClientConnection, Socket>, Error> {
-    while client.is_handshaking() {
-        client
-            .complete_io(&mut socket)
+) -> Result<StreamOwned<C, Socket>, Error>
+where
+    C: DerefMut + Deref<Target = ConnectionCommon<D>>,
+    D: SideData,
+{
+    while side.is_handshaking() {
+        side.complete_io(&mut socket)
             .map_err(|source| Error::io("TLS handshake", source))?;
     }
-    Ok(StreamOwned::new(client, socket))
+    Ok(StreamOwned::new(side, socket))
 }
 
 /// The name the certificate must bear under `VERIFY_IDENTITY`.
@@ -109,7 +113,7 @@ impl Trust {
     }
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     let read = |source| failed(format!("read certificates from {}", path.display()), source);
     let certificates: Vec<_> = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect)
@@ -130,7 +134,7 @@ fn authorities(path: &Path) -> Result<RootCertStore, Error> {
     Ok(roots)
 }
 
-fn failed(
+pub(crate) fn failed(
     what: impl Into<String>,
     source: impl std::error::Error + Send + Sync + 'static,
 ) -> Error {

@@ -74,10 +74,10 @@ pub fn backup(request: &BackupRequest, catalogue: &Catalogue, job: &Job) -> Resu
         pid: donor.connection_id(),
         source: "LOCAL INSTANCE".to_owned(),
         start_lsn: donor.start_lsn(),
+        compression: request.compression,
     };
     let mut locked_for = Duration::ZERO;
-    let how = request.compression.as_ref();
-    let report = make(&begun, target, how, catalogue, job, |recipient| {
+    let report = make(&begun, target, catalogue, job, |recipient| {
         let result = engine::run(&mut donor, recipient, job);
         locked_for = donor.locked_for();
         // A failed donor gives back what it holds before anything else is done.
@@ -99,16 +99,20 @@ pub fn backup_remote(
     let target = Target::new(&request.to, false)?;
     target.check_empty()?;
     let scratch = target.path().to_owned();
-    let mut donor =
-        RemoteDonor::open(request.remote.clone(), &scratch, job).map_err(|e| job.cause(e))?;
+    let options = RemoteOptions {
+        // Whole files are compressed as they come; deltas are written in any order first.
+        in_order: request.compression.is_some() && request.remote.from.is_none(),
+        ..request.remote.clone()
+    };
+    let mut donor = RemoteDonor::open(options, &scratch, job).map_err(|e| job.cause(e))?;
     let begun = Begun {
         kind: kind_of(request.remote.from.is_some()),
         pid: donor.connection_id(),
         source: donor.source().to_owned(),
         start_lsn: donor.start_lsn(),
+        compression: request.compression,
     };
-    let how = request.compression.as_ref();
-    make(&begun, target, how, catalogue, job, |recipient| {
+    make(&begun, target, catalogue, job, |recipient| {
         let result = engine::run(&mut donor, recipient, job);
         drop(donor);
         result
@@ -121,6 +125,7 @@ struct Begun {
     pid: u64,
     source: String,
     start_lsn: Lsn,
+    compression: Option<Compression>,
 }
 
 fn kind_of(is_increment: bool) -> SetKind {
@@ -135,7 +140,6 @@ fn kind_of(is_increment: bool) -> SetKind {
 fn make(
     begun: &Begun,
     target: Target,
-    compression: Option<&Compression>,
     catalogue: &Catalogue,
     job: &Job,
     clone: impl FnOnce(&Arc<dyn Recipient>) -> Result<Snapshot>,
@@ -143,9 +147,12 @@ fn make(
     let begin = Instant::now();
     let kind = begun.kind;
     let destination = target.path().to_owned();
+    // What a user has to stop: the session that asked, else the one on the donor.
+    let pid = job.session().unwrap_or(begun.pid);
+    let pid = pid.cast_signed();
     let id = catalogue
         .begin(&NewClone {
-            pid: begun.pid.cast_signed(),
+            pid,
             clone_type: match kind {
                 SetKind::Full => CloneType::Full,
                 SetKind::Increment => CloneType::Increment,
@@ -161,7 +168,7 @@ fn make(
         id: set_id.clone(),
         clone: CloneRecord {
             id: id.get(),
-            pid: begun.pid.cast_signed(),
+            pid,
             begin_us: begin_of(catalogue, id),
             end_us: 0,
             source: begun.source.clone(),
@@ -170,7 +177,7 @@ fn make(
     };
     let recipient = BackupSetRecipient::new(target, options, job);
     let result = recorded(catalogue, id, job, || {
-        let recipient: Arc<dyn Recipient> = match compression {
+        let recipient: Arc<dyn Recipient> = match &begun.compression {
             Some(how) => Arc::new(recipient.compressed(how, job)?),
             None => Arc::new(recipient),
         };

@@ -14,10 +14,9 @@ use backup::recipient::Compression;
 use backup::{Error, Job, JobOptions};
 use catalogue::Catalogue;
 use frame::{Algorithm, Settings};
-use std::cell::Cell;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use testkit::{Scratch, Server};
 use wire::{ConnectOptions, Endpoint};
 
@@ -25,23 +24,23 @@ use wire::{ConnectOptions, Endpoint};
 pub struct Place {
     pub scratch: Scratch,
     /// How the next sets are compressed.
-    pub compression: Cell<Option<Compression>>,
+    pub compression: Mutex<Option<Compression>>,
 }
 
 impl Place {
     pub fn new() -> Self {
         Self {
             scratch: Scratch::new().unwrap(),
-            compression: Cell::new(None),
+            compression: Mutex::new(None),
         }
     }
 
     /// Has the next sets compressed.
     pub fn compress(&self, algorithm: Option<Algorithm>) {
-        self.compression.set(algorithm.map(|algorithm| Compression {
+        *self.compression.lock().unwrap() = algorithm.map(|algorithm| Compression {
             settings: Settings::of(algorithm),
             threads: 3,
-        }));
+        });
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -76,7 +75,7 @@ impl Place {
         let request = BackupRequest {
             instance,
             to: self.path(name),
-            compression: self.compression.get(),
+            compression: *self.compression.lock().unwrap(),
         };
         backup(&request, &self.catalogue(), &job())
     }

@@ -117,12 +117,11 @@ impl BackupArgs {
         let rate = given_or(args.network_rate, file, "network-rate")?.filter(|rate| *rate > 0);
         let retry = given_or(args.connect_retry, file, "connect-retry")?;
         let ddl_timeout = self.lock_wait_timeout(file)?;
-        let compression = self.compression.resolve(file)?;
         // Last: it may ask for the password.
         let default = RemoteOptions::new(self.connection.resolve_donor(donor, file)?);
         Ok(RemoteBackupRequest {
             to: self.to.clone(),
-            compression,
+            compression: self.compression.resolve(file)?,
             remote: RemoteOptions {
                 from,
                 ddl_timeout,

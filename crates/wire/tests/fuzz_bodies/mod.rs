@@ -3,8 +3,13 @@
 //! Decoders must not panic; what they accept must survive being written and read again.
 #![allow(clippy::unwrap_used, reason = "of what was just written")]
 #![allow(dead_code, reason = "a fuzz target is one of these functions")]
+#![allow(unused_imports, reason = "a fuzz target is one of these functions")]
+
+mod server;
 
 use innoclone_wire::clone::{Command, Descriptor, Response};
+
+pub(crate) use server::server;
 
 pub(crate) fn clone_command(data: &[u8]) {
     let Ok(command) = Command::decode(data) else {

@@ -88,7 +88,8 @@ impl RemoteDonor {
             None => None,
         };
         let source = options.connect.endpoint.to_string();
-        let connections = connections(job.parallel(), options.network_rate, &facts);
+        let wanted = if options.in_order { 1 } else { job.parallel() };
+        let connections = connections(wanted, options.network_rate, &facts);
         let network = Network::new(options);
         let mut conversation = Conversation::open(network, connections, job)?;
         // What cannot be backed up shows in the list of files.

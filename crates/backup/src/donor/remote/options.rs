@@ -19,6 +19,10 @@ pub struct RemoteOptions {
     pub connect_retry: Duration,
     /// Upper bound of bytes received per second; `None` is unlimited.
     pub network_rate: Option<u64>,
+    /// Use one connection, so that the bytes of a file come in order. For recipients that take them
+    /// in order only: a connection that had to wait for what another is to bring would have its
+    /// donor wait too, until it cuts it, and could not be called back when the other is lost.
+    pub in_order: bool,
 }
 
 impl RemoteOptions {
@@ -31,6 +35,7 @@ impl RemoteOptions {
             wait_for_donor: false,
             connect_retry: Duration::from_secs(300),
             network_rate: None,
+            in_order: false,
         }
     }
 }

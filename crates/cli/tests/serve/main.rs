@@ -1,0 +1,10 @@
+//! The daemon, spoken to by the stock `mysql` client.
+
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod daemon;
+mod document;
+mod sessions;
+mod stopping;

@@ -1,0 +1,73 @@
+//! The fuzz target of our server on stable Rust: the same damaged conversations in every run.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+mod fuzz_bodies;
+
+/// A small generator of pseudo-random numbers; the same in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+}
+
+fn packet(number: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = (payload.len() as u32).to_le_bytes();
+    bytes[3] = number;
+    [&bytes, payload].concat()
+}
+
+/// A client that logs in and uses each command once.
+fn conversation() -> Vec<u8> {
+    let mut login = 0x003A_A20D_u32.to_le_bytes().to_vec();
+    login.extend_from_slice(&[0, 0, 0, 1, 45]);
+    login.extend_from_slice(&[0; 23]);
+    login.extend_from_slice(b"\0\0caching_sha2_password\0\x04\x01a\x01b");
+    let id = [1, 0, 0, 0];
+    let execute = [
+        &[23],
+        &id[..],
+        &[0, 1, 0, 0, 0, 2, 1, 3, 0, 253, 0, 12, 0, 5, 0],
+        &[7, 0, 0, 0, 4, 0xE8, 7, 2, 3, 0, 0, 0, 0, 0, 0, 0xF0, 0x3F],
+    ];
+    let commands: [&[u8]; 9] = [
+        b"\x03SELECT 1",
+        b"\x02mysql",
+        b"\x0e",
+        b"\x16SELECT ?, '?', ?, ?, ? -- ?",
+        &[&[24][..], &id, &[1, 0], b"piece"].concat(),
+        &execute.concat(),
+        &[&[26][..], &id].concat(),
+        &[&[25][..], &id].concat(),
+        b"\x20clone",
+    ];
+    let mut bytes = packet(1, &login);
+    for command in commands {
+        bytes.extend(packet(0, command));
+    }
+    bytes
+}
+
+#[test]
+fn damaged_conversations_end_the_session_and_nothing_else() {
+    let whole = conversation();
+    fuzz_bodies::server(&whole);
+    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    for round in 0..4_000 {
+        let mut bytes = whole.clone();
+        for _ in 0..=round % 4 {
+            let at = random.below(bytes.len());
+            match random.below(4) {
+                0 => bytes[at] ^= 1 << random.below(8),
+                1 => bytes.truncate(at.max(1)),
+                2 => bytes[at] = [0, 0xFB, 0xFE, 0xFF][random.below(4)],
+                _ => bytes.insert(at, random.below(256) as u8),
+            }
+        }
+        fuzz_bodies::server(&bytes);
+    }
+}
