@@ -5,6 +5,7 @@ mod data_directory;
 mod target;
 mod tree;
 mod views;
+pub(crate) mod wire;
 
 pub use backup_set::{BackupSetRecipient, SetOptions};
 pub use data_directory::DataDirectoryRecipient;
@@ -74,6 +75,12 @@ pub trait Recipient: Send + Sync + std::fmt::Debug {
 
     /// A file outside the plans: redo, non-InnoDB tables. Delivered whole by [`Self::write`].
     fn add_file(&self, desc: &FileDesc) -> Result<()>;
+
+    /// Whether the piece at `offset` of a file delivered whole is wanted. The donor may leave out
+    /// what is not, and deliver it all the same.
+    fn wants(&self, _file: FileId, _offset: u64) -> bool {
+        true
+    }
 
     /// Bytes of a file delivered whole.
     fn write(&self, file: FileId, offset: u64, bytes: &[u8]) -> Result<()>;
