@@ -6,7 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::command::{
     ApplyArgs, BackupArgs, DecompressArgs, HistoryArgs, PageTrackArgs, ProgressArgs, RestoreArgs,
-    StatusArgs, VerifyArgs,
+    ServeArgs, StatusArgs, VerifyArgs,
 };
 use crate::option_file::DefaultsArgs;
 
@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Switch page tracking of a server, or show whether it is on.
     PageTrack(PageTrackArgs),
+    /// Give the state of a backup to servers that execute CLONE INSTANCE.
+    Serve(ServeArgs),
 }
 
 /// Options of every command.

@@ -7,6 +7,7 @@ mod history;
 mod page_track;
 mod progress;
 mod restore;
+mod serve;
 mod status;
 mod verify;
 
@@ -17,6 +18,7 @@ pub(crate) use history::HistoryArgs;
 pub(crate) use page_track::PageTrackArgs;
 pub(crate) use progress::ProgressArgs;
 pub(crate) use restore::RestoreArgs;
+pub(crate) use serve::ServeArgs;
 pub(crate) use status::StatusArgs;
 pub(crate) use verify::VerifyArgs;
 
@@ -38,6 +40,7 @@ pub(crate) fn run(command: &Command, settings: &Settings) -> Result<Answer, Fail
         Command::Progress(args) => args.run(settings),
         Command::Status(args) => args.run(settings),
         Command::PageTrack(args) => args.run(settings),
+        Command::Serve(args) => args.run(settings),
     }
 }
 

@@ -113,11 +113,15 @@ fn show(args: &GlobalArgs) -> Show {
 /// The group of this program.
 pub(crate) const OWN_GROUP: &str = "innoclone";
 /// The options of this program that option files may set, besides those of the connection.
-const OWN_KEYS: [&str; 5] = [
+const OWN_KEYS: [&str; 9] = [
     "datadir",
+    "listen",
     "lock-wait-timeout",
     "parallel",
     "read-rate",
+    "serve-password",
+    "serve-password-file",
+    "serve-user",
     "state-dir",
 ];
 

@@ -29,7 +29,7 @@ impl World {
 }
 
 /// Names of the texts in `tests/help`: the program's own, and one of each command.
-const HELP: [&str; 10] = [
+const HELP: [&str; 11] = [
     "innoclone",
     "backup",
     "restore",
@@ -40,6 +40,7 @@ const HELP: [&str; 10] = [
     "progress",
     "status",
     "page-track",
+    "serve",
 ];
 
 /// With `INNOCLONE_BLESS=1` the texts are written instead of compared.
