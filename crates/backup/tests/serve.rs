@@ -9,6 +9,7 @@ use common::{Place, check_state};
 use serving::{Endpoint, Recipient, donor_options, wait_until};
 use std::time::Duration;
 use testkit::{Server, ServerOptions, Snapshot, Workload, WorkloadOptions};
+use wire::clone::{Ack, Command, DdlWait, Locator, Response, Setup, Version};
 
 /// A chain of a full and two increments with DDL between, and what the server was at its end.
 fn chain(place: &Place, options: ServerOptions) -> (Server, BackupReport, Snapshot) {
@@ -262,4 +263,112 @@ fn a_set_with_rows_that_clone_does_not_carry_is_refused_unless_allowed() {
         .query_value("SELECT COUNT(*) FROM extra.isam")
         .unwrap();
     assert_eq!(rows, "0");
+}
+
+#[test]
+fn hostile_clients_and_damaged_sets_harm_nobody_else() {
+    let place = Place::new();
+    let (report, before) = full(&place, ServerOptions::default(), "");
+    let endpoint = Endpoint::serve(donor_options(&place.path("full")));
+    // What no client sends; each on a connection of its own, which is closed.
+    let init = Command::Init(setup(None));
+    let unknown = Locator {
+        clone: 99,
+        snapshot: 99,
+        ..Locator::default()
+    };
+    let ack = |stage| {
+        Command::Ack(Ack {
+            error: 0,
+            locator: unknown.clone(),
+            stage,
+        })
+    };
+    for commands in [
+        vec![Command::Execute],
+        vec![Command::Attach(setup(None))],
+        vec![Command::Attach(setup(Some(unknown.clone())))],
+        vec![Command::Reinit(setup(None))],
+        vec![ack(None)],
+        vec![init.clone(), init.clone()],
+        vec![init.clone(), Command::Attach(setup(None))],
+    ] {
+        let mut client = endpoint.raw();
+        for command in &commands[..commands.len() - 1] {
+            client
+                .send_command(command.code(), &command.body())
+                .unwrap();
+            while client.read_packet().unwrap() != [99] {}
+        }
+        let last = &commands[commands.len() - 1];
+        client.send_command(last.code(), &last.body()).unwrap();
+        assert!(
+            client.read_packet().unwrap_err().is_connection_lost(),
+            "{last:?}"
+        );
+    }
+    for garbage in [&[][..], &[0xFF; 40], &[0; 3]] {
+        let mut client = endpoint.raw();
+        client.send_command(1, garbage).unwrap();
+        assert!(client.read_packet().is_err());
+    }
+    // A clone that is not known is refused in words: its client begins anew.
+    let mut client = endpoint.raw();
+    let command = Command::Reinit(setup(Some(unknown)));
+    client
+        .send_command(command.code(), &command.body())
+        .unwrap();
+    let packet = client.read_packet().unwrap();
+    let refused = Response::decode(&packet).unwrap();
+    assert!(
+        matches!(refused, Response::Error { code: 3862, .. }),
+        "{refused:?}"
+    );
+    // More clones than there may be, all of them abandoned in the middle.
+    for _ in 0..40 {
+        let mut client = endpoint.raw();
+        client.send_command(init.code(), &init.body()).unwrap();
+        while client.read_packet().unwrap() != [99] {}
+        let execute = Command::Execute;
+        client
+            .send_command(execute.code(), &execute.body())
+            .unwrap();
+        client.read_packet().unwrap();
+        drop(client);
+        let rest = || endpoint.server.connections().count() == 0;
+        wait_until("the connection has ended", rest);
+    }
+    assert!(endpoint.donor.clones() <= 32);
+
+    let recipient = Recipient::start(2);
+    recipient
+        .clone_into(&endpoint, &place.path("data"))
+        .unwrap();
+    // The set is damaged while it is served: the client is told, and has nothing usable.
+    let table = place.path("full/sbtest/sbtest1.ibd");
+    let mut bytes = std::fs::read(&table).unwrap();
+    bytes[200_000] ^= 1;
+    std::fs::write(&table, bytes).unwrap();
+    let error = recipient
+        .clone_into(&endpoint, &place.path("bad"))
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("sbtest1.ibd' is damaged"),
+        "{error}"
+    );
+    assert!(place.path("bad/#clone/#status_in_progress").exists());
+    drop(recipient);
+    let restored = Server::start_on(&place.path("data"), &[]).unwrap();
+    check(&restored, &report, &before);
+}
+
+fn setup(locator: Option<Locator>) -> Setup {
+    Setup {
+        version: Version::V4,
+        ddl: DdlWait {
+            seconds: 300,
+            blocks_ddl: false,
+        },
+        locator,
+    }
 }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use testkit::ServerOptions;
 use wire::server::{FixedAccounts, Handler, Server, ServerTls, Session};
+use wire::{ConnectOptions, Connection};
 
 /// A chain served on a port of its own.
 pub struct Endpoint {
@@ -56,6 +57,26 @@ impl Endpoint {
             server,
             port: address.unwrap().unwrap().port(),
         }
+    }
+
+    /// A client of our own that is in the clone protocol.
+    pub fn raw(&self) -> Connection {
+        let mut client = Connection::connect(&ConnectOptions {
+            endpoint: wire::Endpoint::Tcp {
+                host: "127.0.0.1".into(),
+                port: self.port,
+            },
+            user: USER.into(),
+            password: Some(PASSWORD.into()),
+            ..ConnectOptions::default()
+        })
+        .unwrap();
+        client
+            .set_read_timeout(Some(Duration::from_secs(120)))
+            .unwrap();
+        client.send_command(wire::clone::COM_CLONE, &[]).unwrap();
+        assert_eq!(client.read_packet().unwrap()[0], 0);
+        client
     }
 
     /// The connections that are in the clone protocol.
