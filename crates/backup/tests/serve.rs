@@ -201,7 +201,38 @@ fn wrong_passwords_and_servers_of_another_kind_are_refused_in_words() {
     let error = other.clone_into(&endpoint, &place.path("b")).unwrap_err();
     assert!(error.to_string().contains("3868"), "{error}");
     assert_eq!(endpoint.donor.clones(), 0);
-    recipient.clone_into(&endpoint, &place.path("c")).unwrap();
+    for (name, require) in [("c", "REQUIRE NO SSL"), ("d", "REQUIRE SSL")] {
+        let rest = format!("{} {require}", data(name));
+        let statement = endpoint.statement(serving::PASSWORD, &rest);
+        recipient.server.sql(&statement).unwrap();
+    }
+}
+
+#[test]
+fn encrypted_tablespaces_arrive_for_who_has_the_keys() {
+    let place = Place::new();
+    let options = || ServerOptions {
+        keyring: true,
+        ..ServerOptions::default()
+    };
+    let donor = Server::start(options()).unwrap();
+    donor
+        .sql(
+            "CREATE SCHEMA extra; CREATE TABLE extra.secret (id INT PRIMARY KEY, t TEXT) ENCRYPTION='Y';
+             INSERT INTO extra.secret VALUES (1, 'x'), (2, 'y');
+             CREATE TABLE extra.counted (id INT AUTO_INCREMENT PRIMARY KEY);
+             INSERT INTO extra.counted VALUES (7000); DELETE FROM extra.counted",
+        )
+        .unwrap();
+    let report = place.full(&donor, "full", false);
+    let before = testkit::snapshot(&donor).unwrap().ignoring_auto_increment();
+    let endpoint = Endpoint::serve(donor_options(&place.path("full")));
+    let mut recipient = Recipient::start_with(2, options());
+    recipient.server.stop().unwrap();
+    std::fs::copy(donor.keyring_file(), recipient.server.keyring_file()).unwrap();
+    recipient.server.start_again().unwrap();
+    recipient.clone_in_place(&endpoint).unwrap();
+    check(&recipient.server, &report, &before);
 }
 
 #[test]
