@@ -113,10 +113,12 @@ fn show(args: &GlobalArgs) -> Show {
 /// The group of this program.
 pub(crate) const OWN_GROUP: &str = "innoclone";
 /// The options of this program that option files may set, besides those of the connection.
-const OWN_KEYS: [&str; 9] = [
+const OWN_KEYS: [&str; 11] = [
+    "connect-retry",
     "datadir",
     "listen",
     "lock-wait-timeout",
+    "network-rate",
     "parallel",
     "read-rate",
     "serve-password",

@@ -29,7 +29,7 @@ pub(super) struct Facts {
 }
 
 /// Variables that a server on the restored directory must share with the donor.
-const VARIABLES: &[&str] = &[
+pub(in crate::donor) const VARIABLES: &[&str] = &[
     "character_set_filesystem",
     "character_set_server",
     "collation_server",
@@ -159,7 +159,7 @@ impl Facts {
 }
 
 /// What a recipient of the data must have.
-fn features(session: &mut Session) -> Result<ServerFeatures> {
+pub(in crate::donor) fn features(session: &mut Session) -> Result<ServerFeatures> {
     let plugins = session.query(
         "read the server's plugins",
         "SELECT PLUGIN_NAME, IFNULL(PLUGIN_LIBRARY, '') FROM information_schema.PLUGINS \
@@ -180,7 +180,7 @@ fn features(session: &mut Session) -> Result<ServerFeatures> {
 }
 
 /// 8.0.30 brought the redo log format that is known here.
-fn is_supported(version: &str) -> bool {
+pub(in crate::donor) fn is_supported(version: &str) -> bool {
     let mut numbers = version
         .split(['.', '-'])
         .map(|part| part.parse::<u32>().unwrap_or(0));

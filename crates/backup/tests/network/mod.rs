@@ -1,0 +1,92 @@
+//! What the tests of backups over the network share.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "every test binary uses a part of it"
+)]
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+pub mod proxy;
+
+use crate::common::{self, Place};
+use backup::Error;
+use backup::command::{BackupReport, RemoteBackupRequest, VerifyRequest, backup_remote, verify};
+use backup::donor::instance::IncrementFrom;
+use backup::donor::remote::RemoteOptions;
+use testkit::{Server, ServerOptions};
+use wire::{ConnectOptions, Endpoint};
+
+/// A server that can be cloned over the network, by an account that may do that and no more.
+pub fn donor(options: ServerOptions) -> Server {
+    let server = Server::start(options).unwrap();
+    server
+        .sql(
+            "CREATE USER cloner@'%' IDENTIFIED BY 'secret'; \
+             GRANT BACKUP_ADMIN ON *.* TO cloner@'%'; \
+             GRANT SELECT ON performance_schema.log_status TO cloner@'%'",
+        )
+        .unwrap();
+    server
+}
+
+pub fn remote_options(server: &Server) -> RemoteOptions {
+    RemoteOptions::new(ConnectOptions {
+        endpoint: Endpoint::Tcp {
+            host: "127.0.0.1".into(),
+            port: server.port(),
+        },
+        user: "cloner".into(),
+        password: Some("secret".into()),
+        ..ConnectOptions::default()
+    })
+}
+
+pub fn remote_full(
+    place: &Place,
+    server: &Server,
+    name: &str,
+    change: impl FnOnce(&mut RemoteOptions),
+) -> Result<BackupReport, Error> {
+    let mut remote = remote_options(server);
+    change(&mut remote);
+    let request = RemoteBackupRequest {
+        remote,
+        to: place.path(name),
+    };
+    backup_remote(&request, &place.catalogue(), &common::job())
+}
+
+pub fn increment(place: &Place, server: &Server, name: &str, base: &str) -> BackupReport {
+    let base = place.path(base);
+    remote_full(place, server, name, |options| {
+        options.from = Some(IncrementFrom::Set(base));
+    })
+    .unwrap()
+}
+
+/// Verifies a set with its ancestors.
+pub fn check_set(place: &Place, set: &str) {
+    let request = VerifyRequest {
+        path: place.path(set),
+        chain: Vec::new(),
+        only_this: false,
+        quick: false,
+    };
+    let report = verify(&request, &common::job()).unwrap();
+    assert!(report.problems.is_empty(), "{:?}", report.problems);
+}
+
+/// As for local backups, but that the transactions may not be known without a start.
+pub fn check_restored(server: &Server, report: &BackupReport) {
+    testkit::check_tables(server).unwrap();
+    // Tables of other engines do not travel; the server says so.
+    let mut complaints = testkit::scan_error_log(&server.error_log());
+    complaints.retain(|line| !line.contains("is not cloned and is empty"));
+    assert_eq!(complaints, Vec::<String>::new());
+    let gtids = server
+        .query_value("SELECT REPLACE(@@gtid_executed, '\\n', '')")
+        .unwrap();
+    if !report.binlog.gtid_executed.is_empty() {
+        assert_eq!(gtids, report.binlog.gtid_executed);
+    }
+}
