@@ -21,6 +21,7 @@ mod job;
 pub mod pitr;
 mod progress;
 pub mod recipient;
+pub mod serve;
 pub mod set;
 mod stage;
 

@@ -77,10 +77,10 @@ fn the_tools_unpack_the_files_of_a_set() {
             Algorithm::Zstd => Settings::DEFAULT_CHUNK_SIZE,
             Algorithm::Lz4 => 4 << 20,
         };
-        place.compression.set(Some(Compression {
+        *place.compression.lock().unwrap() = Some(Compression {
             settings: Settings::new(algorithm, 1, chunk).unwrap(),
             threads: 2,
-        }));
+        });
         let report = place.full(&server, &set, true);
         let manifest = manifest(&place.path(&set));
         assert_eq!(manifest.format, 2);

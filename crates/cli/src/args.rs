@@ -53,7 +53,7 @@ pub(crate) enum Command {
     Binlog(BinlogArgs),
     /// Run statements: CLONE, and queries on the history.
     Sql(SqlArgs),
-    /// Take statements of CLONE from MySQL clients, as a daemon.
+    /// Take statements of CLONE from MySQL clients, or give servers a backup.
     Serve(ServeArgs),
 }
 

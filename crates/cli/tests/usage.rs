@@ -298,3 +298,23 @@ fn an_answer_that_cannot_be_written_is_a_failure() {
     let status = command.arg("history").stdout(full).status().unwrap();
     assert_eq!(status.code(), Some(1));
 }
+
+#[test]
+fn serve_gives_no_backup_away_without_a_password() {
+    let world = World::new();
+    let no_donor = world.run(&["serve", "--parallel", "2"]).expect(2);
+    assert!(no_donor.stderr.contains("--donor"), "{}", no_donor.stderr);
+    let open = world.run(&["serve", "--donor", "/nowhere"]).expect(2);
+    assert!(open.stderr.contains("password"), "{}", open.stderr);
+    let mut command = innoclone(&world.path("state"));
+    command.env("INNOCLONE_SERVE_PASSWORD", "secret word");
+    let no_set = run(command.args(["serve", "--donor", "/nowhere"])).expect(1);
+    assert!(no_set.stderr.contains("ERROR 1024"), "{}", no_set.stderr);
+    assert!(!no_set.stderr.contains("secret word"));
+    let argv = world.run(&["serve", "--serve-password", "x"]).expect(2);
+    assert!(
+        argv.stderr.contains("unexpected argument"),
+        "{}",
+        argv.stderr
+    );
+}

@@ -1,0 +1,226 @@
+//! Statements of CLONE from any MySQL client.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use clap::Args;
+use serde::Serialize;
+use sql::endpoint::{Clients, Config, EndpointAccounts, hashed};
+use sql::{SERVER_VERSION, Service, ServiceOptions};
+use wire::Endpoint;
+use wire::server::{LocalAccounts, Server, ServerOptions, ServerTls};
+
+use super::{ListenArgs, endpoint};
+use crate::answer::{Answer, Ending};
+use crate::connection::ConnectionArgs;
+use crate::failure::Failure;
+use crate::job::given_or;
+use crate::settings::Settings;
+use crate::{password, signals};
+
+/// Arguments of `serve` without a set. What the command line says wins over the configuration file.
+#[derive(Debug, Args)]
+pub(super) struct StatementsArgs {
+    /// Read addresses, certificate and users from this file (TOML).
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Let clients of other hosts in without TLS.
+    #[arg(long)]
+    allow_plain_tcp: bool,
+    /// Ask for a password and print what the configuration file has to hold for it; serve nothing.
+    #[arg(long)]
+    hash_password: bool,
+    /// The server's data directory, where it is not where the server says.
+    #[arg(long, value_name = "DIR")]
+    datadir: Option<PathBuf>,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+}
+
+/// The answer of `--hash-password`.
+#[derive(Debug, Serialize)]
+struct Hash {
+    password: String,
+}
+
+/// The answer when the daemon has ended.
+#[derive(Debug, Serialize)]
+struct Stopped {
+    /// Whether everything that ran has ended in good order.
+    orderly: bool,
+}
+
+impl StatementsArgs {
+    pub(super) fn run(&self, at: &ListenArgs, settings: &Settings) -> Result<Answer, Failure> {
+        if self.hash_password {
+            return hash_password();
+        }
+        let config = match &self.config {
+            Some(file) => Config::read(file).map_err(|error| Failure::Usage(error.to_string()))?,
+            None => Config::default(),
+        };
+        let endpoints = endpoints(at, &config)?;
+        let options = self.options(at, &config, &endpoints)?;
+        let datadir = given_or(self.datadir.clone(), &settings.options, "datadir")?;
+        let local = self.connection.resolve(&settings.options)?;
+        let accounts = accounts(&config, &local)?;
+        let stopping = signals::cancel_flag().map_err(system("handle signals"))?;
+        let service = Service::open(ServiceOptions {
+            local,
+            datadir,
+            state_dir: settings.state_dir()?,
+        })?;
+        let clients = Clients::new(Arc::clone(&service));
+        let server = Server::new(options, Arc::new(accounts), Arc::new(clients));
+        for endpoint in &endpoints {
+            let bound = server
+                .listen(endpoint)
+                .map_err(|error| listen_failed(&error))?;
+            if let Some(address) = bound {
+                tracing::info!(%address, "listening");
+            } else {
+                tracing::info!("listening on {endpoint}");
+            }
+        }
+        notify(&[sd_notify::NotifyState::Ready]);
+        while !stopping.load(Ordering::Relaxed) {
+            std::thread::sleep(LOOK);
+        }
+        notify(&[sd_notify::NotifyState::Stopping]);
+        tracing::info!(clones = service.running_clones(), "stopping");
+        service.stop();
+        let orderly = server.stop(PATIENCE);
+        if !orderly {
+            tracing::warn!("some connections have not ended in time");
+        }
+        let text = "stopped\n".to_owned();
+        Answer::new("serve", &Stopped { orderly }, text, Ending::Told)
+    }
+
+    fn options(
+        &self,
+        at: &ListenArgs,
+        config: &Config,
+        endpoints: &[Endpoint],
+    ) -> Result<ServerOptions, Failure> {
+        let certificate = at.tls_cert.as_deref().or(config.tls_cert.as_deref());
+        let key = at.tls_key.as_deref().or(config.tls_key.as_deref());
+        let tls = match (certificate, key) {
+            (Some(certificate), Some(key)) => ServerTls::from_files(certificate, key),
+            (None, None) => ServerTls::self_signed(vec!["localhost".to_owned()]),
+            _ => {
+                let text = "a certificate needs its key, and a key its certificate";
+                return Err(Failure::Usage(text.to_owned()));
+            }
+        };
+        let tls = tls.map_err(|error| Failure::Usage(format!("TLS: {}", causes(&error))))?;
+        let default = ServerOptions::default();
+        let plain = self.allow_plain_tcp || config.allow_plain_tcp;
+        let beyond = endpoints.iter().any(|endpoint| !is_of_this_host(endpoint));
+        if beyond && plain {
+            tracing::warn!("clients of other hosts may come without TLS");
+        }
+        Ok(ServerOptions {
+            version: SERVER_VERSION.to_owned(),
+            tls: Some(tls),
+            require_tls: beyond && !plain,
+            max_connections: config.max_connections.unwrap_or(default.max_connections),
+            ..default
+        })
+    }
+}
+
+fn endpoints(at: &ListenArgs, config: &Config) -> Result<Vec<Endpoint>, Failure> {
+    let given = Some(&at.listen).filter(|given| !given.is_empty());
+    let default = vec![LISTEN.to_owned()];
+    let addresses = given.or(config.listen.as_ref()).unwrap_or(&default);
+    if addresses.is_empty() {
+        return Err(Failure::Usage(
+            "there is no address to listen on".to_owned(),
+        ));
+    }
+    addresses
+        .iter()
+        .map(|address| endpoint(address, DEFAULT_PORT))
+        .collect()
+}
+
+fn accounts(config: &Config, local: &wire::ConnectOptions) -> Result<EndpointAccounts, Failure> {
+    let users = config.users().map_err(Failure::Usage)?;
+    let with_local = config.local_accounts.unwrap_or(users.is_empty());
+    let local = with_local.then(|| LocalAccounts::new(local.clone(), Vec::new()));
+    Ok(EndpointAccounts::new(users, local))
+}
+
+/// Whether only clients of this host can come by it.
+fn is_of_this_host(endpoint: &Endpoint) -> bool {
+    match endpoint {
+        Endpoint::Socket(_) => true,
+        Endpoint::Tcp { host, .. } => {
+            let address = host.parse::<IpAddr>();
+            host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+        }
+    }
+}
+
+fn hash_password() -> Result<Answer, Failure> {
+    let action = "read the password";
+    let secret = password::ask().map_err(|error| match error.kind() {
+        std::io::ErrorKind::Interrupted => Failure::Interrupted,
+        _ => system(action)(error),
+    })?;
+    let hash = Hash {
+        password: hashed(&secret).map_err(system("make a salt"))?,
+    };
+    let text = format!("password = \"{}\"\n", hash.password);
+    Answer::new("serve", &hash, text, Ending::Told)
+}
+
+/// The service manager, if there is one, need not know.
+fn notify(state: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "the service manager was not notified");
+    }
+}
+
+fn system(action: &'static str) -> impl Fn(std::io::Error) -> Failure {
+    move |source| Failure::System { action, source }
+}
+
+fn listen_failed(error: &wire::Error) -> Failure {
+    let source = std::io::Error::other(causes(error));
+    Failure::System {
+        action: "start to listen",
+        source,
+    }
+}
+
+fn causes(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", causes(source)),
+        None => error.to_string(),
+    }
+}
+
+const LISTEN: &str = "127.0.0.1";
+const DEFAULT_PORT: u16 = 3307;
+/// How often the daemon looks whether it is to stop.
+const LOOK: Duration = Duration::from_millis(100);
+/// How long clones that are cancelled may take to end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_addresses_and_sockets_are_of_this_host() {
+        for text in ["127.0.0.1:3307", "[::1]:1", "localhost", "/run/s"] {
+            assert!(is_of_this_host(&endpoint(text, 1).unwrap()), "{text}");
+        }
+        assert!(!is_of_this_host(&endpoint("0.0.0.0:1", 1).unwrap()));
+    }
+}
