@@ -15,7 +15,7 @@
 //! mini-transaction of one record; space id and page number, compressed; offset in the page (2);
 //! then a compressed number (type 4), or length (2) and bytes (type 30).
 
-use crate::bytes::{u16_at, u32_at};
+use crate::bytes::{put, u16_at, u32_at};
 use crate::geometry::PageSize;
 
 /// A binary log position.
@@ -29,6 +29,21 @@ pub struct RecordedPosition {
 
 /// Number of the page that has the position.
 pub const TRX_SYS_PAGE: u32 = 5;
+
+/// Writes a position into an image of the page, whose checksum is to be made anew then. `None`, and
+/// nothing written: the image is none, or the name does not fit.
+pub fn put_position(page: &mut [u8], position: &RecordedPosition) -> Option<()> {
+    let name = position.file.as_bytes();
+    let at = page.len().checked_sub(FROM_END)?;
+    let mut text = [0; NAME];
+    // The zero byte behind it must fit too.
+    text[..NAME - 1]
+        .get_mut(..name.len())?
+        .copy_from_slice(name);
+    put(page, at + 12, &text)?;
+    put(page, at, &MAGIC.to_be_bytes())?;
+    put(page, at + 4, &position.position.to_be_bytes())
+}
 
 /// Follows the position through a page and the log written after it.
 #[derive(Debug, Clone)]
@@ -187,6 +202,8 @@ fn compressed(bytes: &[u8]) -> Option<u32> {
 
 /// Space 0, page 5, as records name them.
 const PLACE: [u8; 2] = [0, 5];
+/// 1000 bytes, counted from behind the page's header.
+const FROM_END: usize = 1000 - 38;
 const MAGIC: u32 = 873_422_344;
 /// Bytes for the name of the file.
 const NAME: usize = 512;

@@ -4,6 +4,7 @@ use crate::files::SpaceInfo;
 use crate::set::BinlogPosition;
 use innodb::checksum;
 use innodb::ids::SpaceId;
+use innodb::trx_sys::{self, RecordedPosition, TRX_SYS_PAGE};
 
 /// Writes the binary log position of the set into the page where a server that has taken a clone
 /// looks for it, to show it in `performance_schema.clone_status`. A server keeps the place up to
@@ -22,18 +23,16 @@ pub(super) fn put_position(
         .filter(|_| space.id == SpaceId::new(0) && space.first_page == 0)
         .and_then(|at| usize::try_from(at).ok())
         .and_then(|at| bytes.get_mut(at..at.checked_add(size)?));
-    let name = binlog.file.as_bytes();
-    let Some(page) = page.filter(|_| !name.is_empty() && name.len() < NAME_LEN) else {
+    let Some(page) = page.filter(|_| !binlog.file.is_empty()) else {
         return;
     };
-    // Every page size has room: the place ends some 480 bytes before the page does.
-    let place = size - POSITION_FROM_END;
-    page[place..place + 4].copy_from_slice(&MAGIC.to_be_bytes());
-    page[place + 4..place + 12].copy_from_slice(&binlog.position.to_be_bytes());
-    let text = &mut page[place + 12..place + 12 + NAME_LEN];
-    text.fill(0);
-    text[..name.len()].copy_from_slice(name);
-    checksum::stamp(page, space.geometry);
+    let position = RecordedPosition {
+        file: binlog.file.clone(),
+        position: binlog.position,
+    };
+    if trx_sys::put_position(page, &position).is_some() {
+        checksum::stamp(page, space.geometry);
+    }
 }
 
 /// Makes pages of nothing but zeros into pages that were allocated and never written: number,
@@ -68,13 +67,6 @@ fn is_zero(page: &[u8]) -> bool {
 // Fields of a page's header, see `innodb::page`.
 const NUMBER: usize = 4;
 const SPACE: usize = 34;
-
-// The transaction system's page, and the binary log position on it (trx0sys.h).
-const TRX_SYS_PAGE: u32 = 5;
-/// The page's header has 38 bytes, and the position is 1000 bytes before the end, counted from there.
-const POSITION_FROM_END: usize = 1000 - 38;
-const MAGIC: u32 = 873_422_344;
-const NAME_LEN: usize = 512;
 
 #[cfg(test)]
 mod tests {
