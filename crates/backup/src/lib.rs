@@ -15,6 +15,7 @@ mod io;
 mod job;
 mod progress;
 pub mod recipient;
+pub mod serve;
 pub mod set;
 mod stage;
 

@@ -158,6 +158,7 @@ fn write_set(
             datadir: "/donor".into(),
             owner: (0, 0),
             variables: BTreeMap::new(),
+            features: None,
         },
         lsn: LsnRecord {
             start: if parent.is_some() {

@@ -51,7 +51,8 @@ pub(crate) enum Command {
     PageTrack(PageTrackArgs),
     /// Run statements: CLONE, and queries on the history.
     Sql(SqlArgs),
-    /// Take statements of CLONE from MySQL clients, as a daemon.
+    /// Take statements of CLONE from MySQL clients, or give a backup to servers that execute
+    /// CLONE INSTANCE, as a daemon.
     Serve(ServeArgs),
 }
 

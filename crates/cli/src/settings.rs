@@ -113,17 +113,21 @@ fn show(args: &GlobalArgs) -> Show {
 /// The group of this program.
 pub(crate) const OWN_GROUP: &str = "innoclone";
 /// The options of this program that option files may set, besides those of the connection.
-const OWN_KEYS: [&str; 11] = [
+const OWN_KEYS: [&str; 15] = [
     "compress",
     "compress-chunk-size",
     "compress-level",
     "compress-threads",
     "connect-retry",
     "datadir",
+    "listen",
     "lock-wait-timeout",
     "network-rate",
     "parallel",
     "read-rate",
+    "serve-password",
+    "serve-password-file",
+    "serve-user",
     "state-dir",
 ];
 

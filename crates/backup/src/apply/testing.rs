@@ -131,6 +131,7 @@ fn server() -> ServerRecord {
         datadir: "/d".into(),
         owner: (0, 0),
         variables: BTreeMap::new(),
+        features: None,
     }
 }
 

@@ -6,6 +6,7 @@ mod pack;
 mod target;
 mod tree;
 mod views;
+pub(crate) mod wire;
 
 pub use backup_set::{BackupSetRecipient, SetOptions};
 pub use data_directory::DataDirectoryRecipient;
@@ -90,6 +91,12 @@ pub trait Recipient: Send + Sync + std::fmt::Debug {
     /// Nothing more comes of a file delivered whole, and what came is worth nothing: it was
     /// replaced at the source. Other workers may still be delivering.
     fn abandon(&self, _file: FileId) {}
+
+    /// Whether the piece at `offset` of a file delivered whole is wanted. The donor may leave out
+    /// what is not, and deliver it all the same.
+    fn wants(&self, _file: FileId, _offset: u64) -> bool {
+        true
+    }
 
     /// Bytes of a file delivered whole.
     fn write(&self, file: FileId, offset: u64, bytes: &[u8]) -> Result<()>;

@@ -105,6 +105,20 @@ pub struct ServerRecord {
     pub owner: (u32, u32),
     /// Variables that a server on the restored directory must share.
     pub variables: std::collections::BTreeMap<String, String>,
+    /// What a server must have that takes the set by the clone protocol. Sets of before this was
+    /// recorded do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<ServerFeatures>,
+}
+
+/// What a server can do that another one must be able to do too before it takes its data: what a
+/// donor of CLONE tells its recipient.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerFeatures {
+    /// Active plugins: name, and library; empty for one that is built in.
+    pub plugins: std::collections::BTreeMap<String, String>,
+    /// Collations.
+    pub collations: Vec<String>,
 }
 
 /// The LSNs of a set.

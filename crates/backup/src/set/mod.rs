@@ -12,7 +12,8 @@ mod record;
 
 pub use manifest::{
     BinlogPosition, CloneRecord, Compressed, Content, FileRecord, LsnRecord, Manifest, PagesBy,
-    ProcessIdentity, ServerRecord, SetId, SetKind, SourceIdentity, SpaceRecord, StoredFile,
+    ProcessIdentity, ServerFeatures, ServerRecord, SetId, SetKind, SourceIdentity, SpaceRecord,
+    StoredFile,
 };
 pub use open::BackupSet;
 pub(crate) use open::digest_line;

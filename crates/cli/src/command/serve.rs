@@ -1,4 +1,7 @@
-//! `innoclone serve`: statements of CLONE from any MySQL client.
+//! `innoclone serve`: statements of CLONE from any MySQL client; with `--donor` a backup for
+//! servers that execute CLONE INSTANCE.
+
+mod donor;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -7,6 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clap::Args;
+use donor::DonorArgs;
 use serde::Serialize;
 use sql::endpoint::{Clients, Config, EndpointAccounts, hashed};
 use sql::{SERVER_VERSION, Service, ServiceOptions};
@@ -26,8 +30,8 @@ pub(crate) struct ServeArgs {
     /// Read addresses, certificate and users from this file (TOML).
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Listen here: HOST:PORT, or the absolute path of a unix socket; may be repeated
-    /// [default: 127.0.0.1:3307].
+    /// Where to listen: ADDRESS[:PORT] or the path of a socket; may be repeated
+    /// [default: 127.0.0.1:3307, of a donor 127.0.0.1:3306].
     #[arg(long, value_name = "ADDRESS")]
     listen: Vec<String>,
     /// Certificate for clients (PEM); without one a new one is made at each start.
@@ -36,8 +40,11 @@ pub(crate) struct ServeArgs {
     /// Key of the certificate for clients (PEM).
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
-    /// Let clients of other hosts in without TLS.
+    /// Refuse connections over TCP without TLS, also from this host.
     #[arg(long)]
+    require_tls: bool,
+    /// Let clients of other hosts in without TLS.
+    #[arg(long, conflicts_with = "require_tls")]
     allow_plain_tcp: bool,
     /// Ask for a password and print what the configuration file has to hold for it; serve nothing.
     #[arg(long)]
@@ -46,7 +53,18 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "DIR")]
     datadir: Option<PathBuf>,
     #[command(flatten)]
+    donor: DonorArgs,
+    #[command(flatten)]
     connection: ConnectionArgs,
+}
+
+/// Where and how to listen, for both faces.
+#[derive(Debug, Clone, Copy)]
+struct Listening<'a> {
+    listen: &'a [String],
+    tls_cert: Option<&'a Path>,
+    tls_key: Option<&'a Path>,
+    require_tls: bool,
 }
 
 /// The answer of `--hash-password`.
@@ -67,11 +85,26 @@ impl ServeArgs {
         if self.hash_password {
             return hash_password();
         }
+        if let Some(set) = &self.donor.donor {
+            let place = Listening {
+                listen: &self.listen,
+                tls_cert: self.tls_cert.as_deref(),
+                tls_key: self.tls_key.as_deref(),
+                require_tls: self.require_tls,
+            };
+            return self.donor.run(set, &place, settings);
+        }
+        let job = &self.donor.job;
+        if job.parallel.is_some() || job.read_rate.is_some() {
+            let text = "--parallel and --read-rate are for --donor; clones heed \
+                        clone_max_concurrency and clone_max_data_bandwidth";
+            return Err(Failure::Usage(text.to_owned()));
+        }
         let config = match &self.config {
             Some(file) => Config::read(file).map_err(|error| Failure::Usage(error.to_string()))?,
             None => Config::default(),
         };
-        let endpoints = self.endpoints(&config)?;
+        let endpoints = self.endpoints(&config, settings)?;
         let options = self.options(&config, &endpoints)?;
         let datadir = given_or(self.datadir.clone(), &settings.options, "datadir")?;
         let local = self.connection.resolve(&settings.options)?;
@@ -109,16 +142,20 @@ impl ServeArgs {
         Answer::new("serve", &Stopped { orderly }, text, Ending::Told)
     }
 
-    fn endpoints(&self, config: &Config) -> Result<Vec<Endpoint>, Failure> {
+    fn endpoints(&self, config: &Config, settings: &Settings) -> Result<Vec<Endpoint>, Failure> {
         let given = Some(&self.listen).filter(|given| !given.is_empty());
-        let default = vec![LISTEN.to_owned()];
+        let in_file = given_or(None::<String>, &settings.options, "listen")?;
+        let default = vec![in_file.unwrap_or_else(|| LISTEN.to_owned())];
         let addresses = given.or(config.listen.as_ref()).unwrap_or(&default);
         if addresses.is_empty() {
             return Err(Failure::Usage(
                 "there is no address to listen on".to_owned(),
             ));
         }
-        addresses.iter().map(|address| endpoint(address)).collect()
+        addresses
+            .iter()
+            .map(|address| endpoint(address, DEFAULT_PORT))
+            .collect()
     }
 
     fn options(&self, config: &Config, endpoints: &[Endpoint]) -> Result<ServerOptions, Failure> {
@@ -142,7 +179,7 @@ impl ServeArgs {
         Ok(ServerOptions {
             version: SERVER_VERSION.to_owned(),
             tls: Some(tls),
-            require_tls: beyond && !plain,
+            require_tls: self.require_tls || (beyond && !plain),
             max_connections: config.max_connections.unwrap_or(default.max_connections),
             ..default
         })
@@ -156,27 +193,29 @@ fn accounts(config: &Config, local: &wire::ConnectOptions) -> Result<EndpointAcc
     Ok(EndpointAccounts::new(users, local))
 }
 
-/// `HOST:PORT`, `[IPv6]:PORT`, or a path.
-fn endpoint(text: &str) -> Result<Endpoint, Failure> {
-    if Path::new(text).is_absolute() {
+/// An address, or a path: what has a slash.
+fn endpoint(text: &str, default_port: u16) -> Result<Endpoint, Failure> {
+    if text.contains('/') {
         return Ok(Endpoint::Socket(text.into()));
     }
-    let wrong = || {
-        Failure::Usage(format!(
-            "'{text}' is neither HOST:PORT nor an absolute path"
-        ))
+    let wrong = || Failure::Usage(format!("--listen: '{text}' is no address"));
+    let (host, port) = match text.rsplit_once(':') {
+        // IPv6 addresses are full of colons; with a port they are in brackets.
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
+            (host, port.parse().map_err(|_| wrong())?)
+        }
+        _ => (text, default_port),
     };
-    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
     let bare = host
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'));
     let host = bare.unwrap_or(host);
-    if host.is_empty() || (bare.is_none() && host.contains(':')) {
+    if host.is_empty() {
         return Err(wrong());
     }
     Ok(Endpoint::Tcp {
         host: host.to_owned(),
-        port: port.parse().map_err(|_| wrong())?,
+        port,
     })
 }
 
@@ -230,7 +269,8 @@ fn causes(error: &dyn std::error::Error) -> String {
     }
 }
 
-const LISTEN: &str = "127.0.0.1:3307";
+const LISTEN: &str = "127.0.0.1";
+const DEFAULT_PORT: u16 = 3307;
 /// How often the daemon looks whether it is to stop.
 const LOOK: Duration = Duration::from_millis(100);
 /// How long clones that are cancelled may take to end.
@@ -241,24 +281,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_hosts_with_ports_or_paths() {
+    fn addresses_have_a_port_or_get_one() {
         let tcp = |host: &str, port| Endpoint::Tcp {
             host: host.to_owned(),
             port,
         };
-        for (text, expected) in [
-            ("127.0.0.1:3307", tcp("127.0.0.1", 3307)),
-            ("[::1]:1", tcp("::1", 1)),
-            ("localhost:0", tcp("localhost", 0)),
-            ("/run/s", Endpoint::Socket("/run/s".into())),
+        for (text, expected, here) in [
+            ("0.0.0.0", tcp("0.0.0.0", 3307), false),
+            ("db1:3310", tcp("db1", 3310), false),
+            ("::1", tcp("::1", 3307), true),
+            ("[::1]:3310", tcp("::1", 3310), true),
+            ("localhost:0", tcp("localhost", 0), true),
+            ("127.0.0.2", tcp("127.0.0.2", 3307), true),
+            ("/run/c.sock", Endpoint::Socket("/run/c.sock".into()), true),
         ] {
-            let found = endpoint(text).unwrap();
-            assert_eq!(found, expected);
-            assert!(is_of_this_host(&found));
+            let found = endpoint(text, DEFAULT_PORT).unwrap();
+            assert_eq!(is_of_this_host(&found), here, "{text}");
+            assert_eq!(found, expected, "{text}");
         }
-        for text in ["", "localhost", ":1", "::1:1", "h:x", "h:70000", "run/s"] {
-            assert!(endpoint(text).is_err(), "{text}");
+        for text in ["", ":3306", "db1:", "db1:99999", "db1:x"] {
+            assert!(endpoint(text, DEFAULT_PORT).is_err(), "{text}");
         }
-        assert!(!is_of_this_host(&endpoint("0.0.0.0:1").unwrap()));
     }
 }

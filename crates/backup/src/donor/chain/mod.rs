@@ -144,16 +144,22 @@ impl ChainDonor {
             .sources
             .iter()
             .map(|source| (self.set(*source), self.record(*source)));
-        let mut merged = MergedFile::open(sources, &item.desc)?;
+        let mut merged = None;
         let end = task.offset + task.len;
         let mut at = task.offset;
         while at < end {
             job.check()?;
             let piece = (end - at).min(BUFFER as u64) as usize;
-            let out = &mut buffer[..piece];
-            job.throttle(piece as u64)?;
-            merged.read(at, out)?;
-            recipient.write(item.desc.id, at, out)?;
+            if recipient.wants(item.desc.id, at) {
+                let out = &mut buffer[..piece];
+                job.throttle(piece as u64)?;
+                let merged = match &mut merged {
+                    Some(merged) => merged,
+                    none => none.insert(MergedFile::open(sources.clone(), &item.desc)?),
+                };
+                merged.read(at, out)?;
+                recipient.write(item.desc.id, at, out)?;
+            }
             job.progress.advance(stage, piece as u64);
             at += piece as u64;
         }

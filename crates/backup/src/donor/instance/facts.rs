@@ -2,7 +2,7 @@
 
 use super::process;
 use super::session::Session;
-use crate::set::{ProcessIdentity, ServerRecord};
+use crate::set::{ProcessIdentity, ServerFeatures, ServerRecord};
 use crate::{Error, Result};
 use innodb::geometry::PageSize;
 use std::collections::BTreeMap;
@@ -25,10 +25,12 @@ pub(super) struct Facts {
     pub directories: Vec<PathBuf>,
     pub process: Option<ProcessIdentity>,
     pub variables: BTreeMap<String, String>,
+    pub features: ServerFeatures,
 }
 
 /// Variables that a server on the restored directory must share with the donor.
 pub(in crate::donor) const VARIABLES: &[&str] = &[
+    "character_set_filesystem",
     "character_set_server",
     "collation_server",
     "innodb_checksum_algorithm",
@@ -51,7 +53,8 @@ impl Facts {
              'innodb_undo_directory', 'innodb_log_group_home_dir', 'innodb_directories', \
              'pid_file', 'character_set_server', 'collation_server', 'innodb_checksum_algorithm', \
              'innodb_undo_tablespaces', 'lower_case_table_names', 'version_comment', \
-             'version_compile_machine', 'version_compile_os', 'innodb_read_only')",
+             'version_compile_machine', 'version_compile_os', 'innodb_read_only', \
+             'character_set_filesystem')",
         )?;
         let all: BTreeMap<String, String> = rows
             .iter()
@@ -120,6 +123,7 @@ impl Facts {
                 .iter()
                 .map(|name| ((*name).to_owned(), get(name)))
                 .collect(),
+            features: features(session)?,
             datadir,
         })
     }
@@ -136,6 +140,7 @@ impl Facts {
             datadir: self.datadir.display().to_string(),
             owner,
             variables: self.variables.clone(),
+            features: Some(self.features.clone()),
         }
     }
 
@@ -151,6 +156,27 @@ impl Facts {
         all.retain(|path| !path.as_os_str().is_empty());
         all
     }
+}
+
+/// What a recipient of the data must have.
+pub(in crate::donor) fn features(session: &mut Session) -> Result<ServerFeatures> {
+    let plugins = session.query(
+        "read the server's plugins",
+        "SELECT PLUGIN_NAME, IFNULL(PLUGIN_LIBRARY, '') FROM information_schema.PLUGINS \
+         WHERE PLUGIN_STATUS = 'ACTIVE'",
+    )?;
+    let collations = session.query(
+        "read the server's collations",
+        "SELECT COLLATION_NAME FROM information_schema.COLLATIONS ORDER BY ID",
+    )?;
+    let text = |row: &wire::Row, column| row.text(column).unwrap_or_default().to_owned();
+    Ok(ServerFeatures {
+        plugins: plugins
+            .iter()
+            .map(|row| (text(row, 0), text(row, 1)))
+            .collect(),
+        collations: collations.iter().map(|row| text(row, 0)).collect(),
+    })
 }
 
 /// 8.0.30 brought the redo log format that is known here.

@@ -1,6 +1,6 @@
 //! What the donor says of itself over SQL.
 
-use crate::donor::instance::facts::{VARIABLES, is_supported};
+use crate::donor::instance::facts::{VARIABLES, features, is_supported};
 use crate::donor::instance::session::Session;
 use crate::set::{BinlogPosition, ServerRecord};
 use crate::{Error, Result};
@@ -76,6 +76,7 @@ impl Facts {
                     .iter()
                     .map(|name| ((*name).to_owned(), get(name)))
                     .collect(),
+                features: Some(features(session)?),
             },
         })
     }

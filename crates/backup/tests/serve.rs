@@ -1,0 +1,265 @@
+//! Stock servers take served chains by `CLONE INSTANCE FROM`, boot, and are what the backup was of.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+mod common;
+mod serving;
+
+use backup::command::BackupReport;
+use common::{Place, check_state};
+use serving::{Endpoint, Recipient, donor_options, wait_until};
+use std::time::Duration;
+use testkit::{Server, ServerOptions, Snapshot, Workload, WorkloadOptions};
+
+/// A chain of a full and two increments with DDL between, and what the server was at its end.
+fn chain(place: &Place, options: ServerOptions) -> (Server, BackupReport, Snapshot) {
+    let server = Server::start(options).unwrap();
+    server.load_sysbench_like(2, 20_000).unwrap();
+    let full = place
+        .try_backup(&server, "full", |options| options.page_track = true)
+        .unwrap();
+    drop(full);
+    let options = WorkloadOptions {
+        threads: 2,
+        ddl: true,
+        seed: 3,
+        ..WorkloadOptions::default()
+    };
+    let workload = Workload::start(&server, options).unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    place.increment(&server, "incr1", "full");
+    std::thread::sleep(Duration::from_secs(2));
+    workload.stop();
+    server
+        .sql(
+            "CREATE SCHEMA extra; CREATE TABLE extra.counted (id INT AUTO_INCREMENT PRIMARY KEY);
+              INSERT INTO extra.counted VALUES (7000); DELETE FROM extra.counted",
+        )
+        .unwrap();
+    let report = place.increment(&server, "incr2", "incr1");
+    // Counters that only reserved values are in no log, so no crash recovery has them.
+    let snapshot = testkit::snapshot(&server)
+        .unwrap()
+        .ignoring_auto_increment();
+    (server, report, snapshot)
+}
+
+/// Whether a server is what the backup was of: tables, GTIDs, binary log position, counters.
+fn check(server: &Server, report: &BackupReport, before: &Snapshot) {
+    check_state(server, report);
+    let now = testkit::snapshot(server).unwrap().ignoring_auto_increment();
+    testkit::assert_same(before, &now);
+    let counter =
+        server.query_value("INSERT INTO extra.counted () VALUES (); SELECT LAST_INSERT_ID()");
+    assert_eq!(counter.unwrap(), "7001");
+}
+
+/// A quiet server's full, and what the server was.
+fn full(place: &Place, options: ServerOptions, sql: &str) -> (BackupReport, Snapshot) {
+    let server = Server::start(options).unwrap();
+    server.load_sysbench_like(2, 10_000).unwrap();
+    server
+        .sql(&format!(
+            "CREATE SCHEMA extra; CREATE TABLE extra.counted (id INT AUTO_INCREMENT PRIMARY KEY);
+             INSERT INTO extra.counted VALUES (7000); DELETE FROM extra.counted; {sql}"
+        ))
+        .unwrap();
+    let report = place.full(&server, "full", false);
+    let snapshot = testkit::snapshot(&server)
+        .unwrap()
+        .ignoring_auto_increment();
+    (report, snapshot)
+}
+
+#[test]
+fn stock_servers_clone_a_chain_into_a_directory_and_in_place() {
+    let place = Place::new();
+    let (donor, report, before) = chain(&place, ServerOptions::default());
+    drop(donor);
+    let endpoint = Endpoint::serve(donor_options(&place.path("incr2")));
+    for threads in [1, 4] {
+        let recipient = Recipient::start(threads);
+        let data = place.path(&format!("data{threads}"));
+        recipient.clone_into(&endpoint, &data).unwrap();
+        drop(recipient);
+        let restored = Server::start_on(&data, &[]).unwrap();
+        check(&restored, &report, &before);
+        Workload::check(&restored).unwrap();
+        let complaints = testkit::scan_error_log(&restored.error_log());
+        assert_eq!(complaints, Vec::<String>::new());
+    }
+    for threads in [1, 4] {
+        let mut recipient = Recipient::start(threads);
+        recipient.clone_in_place(&endpoint).unwrap();
+        check(&recipient.server, &report, &before);
+        assert_eq!(recipient.complaints(), Vec::<String>::new());
+    }
+    assert_eq!(endpoint.donor.clones(), 0);
+}
+
+#[test]
+fn several_recipients_are_served_at_once_and_one_that_dies_harms_nobody() {
+    let place = Place::new();
+    let (report, before) = full(&place, ServerOptions::default(), "");
+    let mut options = donor_options(&place.path("full"));
+    // Slow enough to meet each other.
+    options.job.read_rate = Some(30 << 20);
+    let endpoint = Endpoint::serve(options);
+    let (mut dying, first, second) = (
+        Recipient::start(4),
+        Recipient::start(4),
+        Recipient::start(1),
+    );
+    let client = dying.server.client().clone();
+    let statement = endpoint.statement(
+        serving::PASSWORD,
+        &format!("DATA DIRECTORY = '{}'", place.path("dead").display()),
+    );
+    dying.allow(&endpoint);
+    std::thread::scope(|scope| {
+        let lost = scope.spawn(|| client.sql(&statement));
+        let clones: Vec<_> = [(&first, "one"), (&second, "two")]
+            .into_iter()
+            .map(|(recipient, name)| {
+                let data = place.path(name);
+                let endpoint = &endpoint;
+                scope.spawn(move || recipient.clone_into(endpoint, &data))
+            })
+            .collect();
+        wait_until("three clones run", || endpoint.donor.clones() == 3);
+        dying.server.kill9().unwrap();
+        assert!(lost.join().unwrap().is_err());
+        for clone in clones {
+            clone.join().unwrap().unwrap();
+        }
+    });
+    drop((dying, first, second));
+    for name in ["one", "two"] {
+        let restored = Server::start_on(&place.path(name), &[]).unwrap();
+        check(&restored, &report, &before);
+    }
+    // The dead one could still come back.
+    wait_until("connections have ended", || {
+        endpoint.server.connections().count() == 0
+    });
+    assert_eq!(endpoint.donor.clones(), 1);
+}
+
+#[test]
+fn a_client_whose_connections_are_cut_comes_back_and_gets_the_rest() {
+    let place = Place::new();
+    let (report, before) = full(&place, ServerOptions::default(), "");
+    let mut options = donor_options(&place.path("full"));
+    options.job.read_rate = Some(20 << 20);
+    let endpoint = Endpoint::serve(options);
+    for threads in [1, 3] {
+        let recipient = Recipient::start(threads);
+        let data = place.path(&format!("cut{threads}"));
+        std::thread::scope(|scope| {
+            let clone = scope.spawn(|| recipient.clone_into(&endpoint, &data));
+            for cut in 1..=2 {
+                wait_until("it is under way", || {
+                    clone.is_finished() || endpoint.busy().len() > threads as usize
+                });
+                std::thread::sleep(Duration::from_millis(300));
+                assert!(!clone.is_finished(), "too fast to be cut: {cut}");
+                let busy = endpoint.busy();
+                for id in &busy {
+                    endpoint.server.connections().kill(*id);
+                }
+                wait_until("they have ended", || {
+                    endpoint.busy().iter().all(|id| !busy.contains(id))
+                });
+            }
+            clone.join().unwrap().unwrap();
+        });
+        let log = recipient.server.error_log();
+        assert!(log.contains("Restarting State: FILE COPY"), "{log}");
+        drop(recipient);
+        let restored = Server::start_on(&data, &[]).unwrap();
+        check(&restored, &report, &before);
+    }
+    assert_eq!(endpoint.donor.clones(), 0);
+}
+
+#[test]
+fn wrong_passwords_and_servers_of_another_kind_are_refused_in_words() {
+    let place = Place::new();
+    full(&place, ServerOptions::default(), "");
+    let endpoint = Endpoint::serve(donor_options(&place.path("full")));
+    let recipient = Recipient::start(1);
+    recipient.allow(&endpoint);
+    let data = |name: &str| format!("DATA DIRECTORY = '{}'", place.path(name).display());
+    let wrong = endpoint.statement("wrong", &data("a"));
+    let error = recipient.server.sql(&wrong).unwrap_err().to_string();
+    assert!(error.contains("3862") && error.contains("1045"), "{error}");
+    let other = ServerOptions {
+        page_size: Some(4096),
+        ..ServerOptions::default()
+    };
+    let other = Recipient::start_with(1, other);
+    let error = other.clone_into(&endpoint, &place.path("b")).unwrap_err();
+    assert!(error.to_string().contains("3868"), "{error}");
+    assert_eq!(endpoint.donor.clones(), 0);
+    recipient.clone_into(&endpoint, &place.path("c")).unwrap();
+}
+
+#[test]
+fn page_sizes_row_formats_and_compressed_pages_arrive() {
+    for page_size in [4096, 65536] {
+        let place = Place::new();
+        let options = || ServerOptions {
+            page_size: Some(page_size),
+            init_args: vec!["--innodb-data-file-path=ibdata1:12M;ibdata2:12M:autoextend".into()],
+            ..ServerOptions::default()
+        };
+        let formats = if page_size == 4096 {
+            "CREATE TABLE extra.zip (id INT PRIMARY KEY, t TEXT) ROW_FORMAT=COMPRESSED \
+             KEY_BLOCK_SIZE=2; INSERT INTO extra.zip SELECT id, pad FROM sbtest.sbtest1;"
+        } else {
+            ""
+        };
+        let sql = format!(
+            "{formats} CREATE TABLESPACE wide ADD DATAFILE 'wide.ibd';
+             CREATE TABLE extra.wide (id INT PRIMARY KEY) TABLESPACE wide;
+             CREATE UNDO TABLESPACE more ADD DATAFILE 'more.ibu';"
+        );
+        let (report, before) = full(&place, options(), &sql);
+        let endpoint = Endpoint::serve(donor_options(&place.path("full")));
+        let recipient = Recipient::start_with(2, options());
+        let data = place.path("data");
+        recipient.clone_into(&endpoint, &data).unwrap();
+        drop(recipient);
+        let args = ["--innodb-data-file-path=ibdata1:12M;ibdata2:12M:autoextend"];
+        let restored = Server::start_on(&data, &args).unwrap();
+        check(&restored, &report, &before);
+        let mut recipient = Recipient::start_with(2, options());
+        recipient.clone_in_place(&endpoint).unwrap();
+        check(&recipient.server, &report, &before);
+    }
+}
+
+#[test]
+fn a_set_with_rows_that_clone_does_not_carry_is_refused_unless_allowed() {
+    let place = Place::new();
+    let sql = "CREATE TABLE extra.isam (id INT) ENGINE=MyISAM; INSERT INTO extra.isam VALUES (1);
+               CREATE TABLE extra.none (id INT) ENGINE=MyISAM;";
+    full(&place, ServerOptions::default(), sql);
+    let mut options = donor_options(&place.path("full"));
+    let error = backup::serve::CloneDonor::open(options.clone()).unwrap_err();
+    assert!(
+        error.to_string().contains("1 tables of other engines"),
+        "{error}"
+    );
+    options.allow_empty_tables = true;
+    let endpoint = Endpoint::serve(options);
+    let recipient = Recipient::start(1);
+    recipient
+        .clone_into(&endpoint, &place.path("data"))
+        .unwrap();
+    drop(recipient);
+    let restored = Server::start_on(&place.path("data"), &[]).unwrap();
+    let rows = restored
+        .query_value("SELECT COUNT(*) FROM extra.isam")
+        .unwrap();
+    assert_eq!(rows, "0");
+}

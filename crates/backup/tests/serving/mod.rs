@@ -1,0 +1,148 @@
+//! A served chain, and stock servers that take it.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "every test binary uses a part of it"
+)]
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+use backup::JobOptions;
+use backup::serve::{CloneDonor, DonorFace, ServeOptions};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use testkit::ServerOptions;
+use wire::server::{FixedAccounts, Handler, Server, ServerTls, Session};
+
+/// A chain served on a port of its own.
+pub struct Endpoint {
+    pub donor: Arc<CloneDonor>,
+    pub server: Server,
+    pub port: u16,
+}
+
+pub fn donor_options(set: &Path) -> ServeOptions {
+    ServeOptions {
+        set: set.to_owned(),
+        chain: Vec::new(),
+        allow_empty_tables: false,
+        job: JobOptions {
+            parallel: 3,
+            read_rate: None,
+        },
+    }
+}
+
+impl Endpoint {
+    pub fn serve(options: ServeOptions) -> Self {
+        let donor = Arc::new(CloneDonor::open(options).unwrap());
+        let face = Arc::clone(&donor);
+        let handlers = move |session: &Session| -> Box<dyn Handler> {
+            Box::new(DonorFace::new(Arc::clone(&face), session.clone()))
+        };
+        let accounts = FixedAccounts::default().with_password(USER, &PASSWORD.into());
+        let options = wire::server::ServerOptions {
+            version: donor.version().to_owned(),
+            tls: Some(ServerTls::self_signed(vec!["localhost".into()]).unwrap()),
+            ..wire::server::ServerOptions::default()
+        };
+        let server = Server::new(options, Arc::new(accounts), Arc::new(handlers));
+        let address = server.listen(&wire::Endpoint::Tcp {
+            host: "127.0.0.1".into(),
+            port: 0,
+        });
+        Self {
+            donor,
+            server,
+            port: address.unwrap().unwrap().port(),
+        }
+    }
+
+    /// The connections that are in the clone protocol.
+    pub fn busy(&self) -> Vec<u32> {
+        let list = self.server.connections().list();
+        let busy = list.iter().filter(|info| info.command == "clone");
+        busy.map(|info| info.id).collect()
+    }
+
+    pub fn statement(&self, password: &str, rest: &str) -> String {
+        let port = self.port;
+        format!("CLONE INSTANCE FROM '{USER}'@'127.0.0.1':{port} IDENTIFIED BY '{password}' {rest}")
+    }
+}
+
+/// A stock server that takes a clone.
+pub struct Recipient {
+    pub server: testkit::Server,
+    /// Length of the error log when it was started on the clone.
+    log: usize,
+}
+
+impl Recipient {
+    pub fn start(threads: u32) -> Self {
+        Self::start_with(threads, ServerOptions::default())
+    }
+
+    pub fn start_with(threads: u32, options: ServerOptions) -> Self {
+        let server = testkit::Server::start(options).unwrap();
+        server
+            .sql(&format!(
+                "SET GLOBAL clone_autotune_concurrency = OFF;
+                 SET GLOBAL clone_max_concurrency = {threads};"
+            ))
+            .unwrap();
+        Self { server, log: 0 }
+    }
+
+    pub fn allow(&self, endpoint: &Endpoint) {
+        let list = format!(
+            "SET GLOBAL clone_valid_donor_list = '127.0.0.1:{}'",
+            endpoint.port
+        );
+        self.server.sql(&list).unwrap();
+    }
+
+    pub fn clone_into(&self, endpoint: &Endpoint, data: &Path) -> testkit::Result<()> {
+        self.allow(endpoint);
+        let rest = format!("DATA DIRECTORY = '{}'", data.display());
+        self.server
+            .sql(&endpoint.statement(PASSWORD, &rest))
+            .map(drop)
+    }
+
+    /// Clones, and starts again: without a supervisor the server ends after the clone.
+    pub fn clone_in_place(&mut self, endpoint: &Endpoint) -> testkit::Result<()> {
+        self.allow(endpoint);
+        let error = self
+            .server
+            .sql(&endpoint.statement(PASSWORD, ""))
+            .unwrap_err();
+        if !error.to_string().contains("3707") {
+            return Err(error);
+        }
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while self.server.is_running() {
+            assert!(Instant::now() < deadline, "the recipient does not end");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        self.server.kill9()?;
+        self.log = self.server.error_log().len();
+        self.server.start_again()
+    }
+
+    /// What is wrong in the error log since the start on the clone.
+    pub fn complaints(&self) -> Vec<String> {
+        testkit::scan_error_log(&self.server.error_log()[self.log..])
+    }
+}
+
+pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !done() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+pub const USER: &str = "backup";
+pub const PASSWORD: &str = "secret word";

@@ -1,0 +1,237 @@
+//! `innoclone serve --donor`: the state of a set, for servers that execute CLONE INSTANCE.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use backup::serve::{CloneDonor, DonorFace, ServeOptions};
+use clap::Args;
+use serde::Serialize;
+use wire::server::{FixedAccounts, Handler, Server, ServerOptions, ServerTls, Session};
+use wire::{Endpoint, Secret};
+
+use crate::answer::{Answer, Ending};
+use crate::failure::Failure;
+use crate::job::{JobArgs, given_or};
+use crate::settings::{OWN_GROUP, Settings, env};
+use crate::signals;
+
+use super::{Listening, endpoint};
+
+/// Arguments of a donor of clones.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options of a donor")]
+pub(crate) struct DonorArgs {
+    /// Be a donor: give the state of this set, full or incremental, to servers that execute CLONE
+    /// INSTANCE FROM.
+    #[arg(long, value_name = "SET")]
+    pub(super) donor: Option<PathBuf>,
+    /// A set, or a directory of sets, in which ancestors may be found.
+    #[arg(long, value_name = "SET", requires = "donor")]
+    chain: Vec<PathBuf>,
+    /// Serve a set with rows in tables of other engines than InnoDB, which CLONE makes empty.
+    #[arg(long, requires = "donor")]
+    allow_empty_tables: bool,
+    /// Name that clients log in by [default: clone].
+    #[arg(long, value_name = "NAME", requires = "donor")]
+    serve_user: Option<String>,
+    /// File with the password that clients log in by, in its first line; also in the variable
+    /// INNOCLONE_SERVE_PASSWORD.
+    #[arg(long, value_name = "FILE", requires = "donor")]
+    serve_password_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) job: JobArgs,
+}
+
+/// What was served.
+#[derive(Debug, Serialize)]
+struct Report {
+    /// How it ended.
+    ended_by: &'static str,
+    /// Clones that were under way and were ended too.
+    clones_ended: usize,
+}
+
+impl DonorArgs {
+    /// Serves `set` until a signal comes.
+    pub(super) fn run(
+        &self,
+        set: &Path,
+        place: &Listening<'_>,
+        settings: &Settings,
+    ) -> Result<Answer, Failure> {
+        let options = self.request(set, settings)?;
+        let endpoints = endpoints(place, settings)?;
+        let accounts = self.accounts(settings)?;
+        let stop = signals::cancel_flag().map_err(|source| Failure::System {
+            action: "handle signals",
+            source,
+        })?;
+        let tls = tls(place, &endpoints)?;
+        let donor = Arc::new(CloneDonor::open(options)?);
+        let server = server(place, &donor, tls, accounts);
+        for endpoint in &endpoints {
+            let address = server.listen(endpoint).map_err(system("listen"))?;
+            // The port may have been left to the system.
+            let address = address.map_or_else(|| endpoint.to_string(), |found| found.to_string());
+            tracing::info!(address, "listening");
+        }
+        wait(&stop);
+        tracing::info!("stopping");
+        let clones_ended = donor.clones();
+        donor.stop();
+        if !server.stop(PATIENCE) {
+            tracing::warn!("some connections had not ended when the program did");
+        }
+        let report = Report {
+            ended_by: "signal",
+            clones_ended,
+        };
+        let text = format!("stopped by a signal; clones ended: {clones_ended}\n");
+        Answer::new("serve", &report, text, Ending::Told)
+    }
+
+    fn request(&self, set: &Path, settings: &Settings) -> Result<ServeOptions, Failure> {
+        Ok(ServeOptions {
+            set: set.to_owned(),
+            chain: self.chain.clone(),
+            allow_empty_tables: self.allow_empty_tables,
+            job: self.job.options(&settings.options)?,
+        })
+    }
+
+    /// The one account. Without a password nobody would be kept out, so there must be one.
+    fn accounts(&self, settings: &Settings) -> Result<FixedAccounts, Failure> {
+        let file = &settings.options;
+        let user = given_or(self.serve_user.clone(), file, "serve-user")?;
+        let path = given_or(
+            self.serve_password_file
+                .as_ref()
+                .map(|path| path.display().to_string()),
+            file,
+            "serve-password-file",
+        )?;
+        let password = if let Some(path) = path {
+            Some(password_in(Path::new(&path))?)
+        } else {
+            let given = file.get(&[OWN_GROUP], "serve-password").map(str::to_owned);
+            given
+                .or_else(|| env("INNOCLONE_SERVE_PASSWORD"))
+                .map(Secret::new)
+        };
+        let password = password.filter(|password| !password.expose().is_empty());
+        let Some(password) = password else {
+            let text = "serve needs a password for its clients: give --serve-password-file, \
+                        INNOCLONE_SERVE_PASSWORD, or serve-password in an option file";
+            return Err(Failure::Usage(text.to_owned()));
+        };
+        let user = user.unwrap_or_else(|| DEFAULT_USER.to_owned());
+        Ok(FixedAccounts::default().with_password(user, &password))
+    }
+}
+
+fn endpoints(place: &Listening<'_>, settings: &Settings) -> Result<Vec<Endpoint>, Failure> {
+    let mut listen = place.listen.to_vec();
+    if listen.is_empty() {
+        let given = given_or(None::<String>, &settings.options, "listen")?;
+        listen.push(given.unwrap_or_else(|| DEFAULT_ADDRESS.to_owned()));
+    }
+    listen
+        .iter()
+        .map(|text| endpoint(text, DEFAULT_PORT))
+        .collect()
+}
+
+fn tls(place: &Listening<'_>, endpoints: &[Endpoint]) -> Result<ServerTls, Failure> {
+    let tls = if let (Some(certificate), Some(key)) = (place.tls_cert, place.tls_key) {
+        ServerTls::from_files(certificate, key)
+    } else {
+        let names = endpoints.iter().filter_map(|endpoint| match endpoint {
+            Endpoint::Tcp { host, .. } => Some(host.clone()),
+            Endpoint::Socket(_) => None,
+        });
+        ServerTls::self_signed(names.chain(["localhost".to_owned()]).collect())
+    };
+    tls.map_err(system("prepare TLS"))
+}
+
+fn server(
+    place: &Listening<'_>,
+    donor: &Arc<CloneDonor>,
+    tls: ServerTls,
+    accounts: FixedAccounts,
+) -> Server {
+    let options = ServerOptions {
+        version: donor.version().to_owned(),
+        tls: Some(tls),
+        require_tls: place.require_tls,
+        ..ServerOptions::default()
+    };
+    let donor = Arc::clone(donor);
+    let handlers = move |session: &Session| -> Box<dyn Handler> {
+        Box::new(DonorFace::new(Arc::clone(&donor), session.clone()))
+    };
+    Server::new(options, Arc::new(accounts), Arc::new(handlers))
+}
+
+/// Waits for the signal.
+fn wait(stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// The first line of a file that only its owner may read.
+fn password_in(path: &Path) -> Result<Secret, Failure> {
+    use std::os::unix::fs::MetadataExt as _;
+    let failed = |source| Failure::System {
+        action: "read --serve-password-file",
+        source,
+    };
+    let meta = std::fs::metadata(path).map_err(failed)?;
+    if meta.mode() & 0o077 != 0 {
+        let text = format!(
+            "'{}' can be read by others than its owner: make it private (chmod 600)",
+            path.display()
+        );
+        return Err(Failure::Usage(text));
+    }
+    let text = std::fs::read_to_string(path).map_err(failed)?;
+    Ok(Secret::new(text.lines().next().unwrap_or_default()))
+}
+
+fn system(action: &'static str) -> impl Fn(wire::Error) -> Failure {
+    move |error| Failure::System {
+        action,
+        source: io::Error::other(error),
+    }
+}
+
+const DEFAULT_ADDRESS: &str = "127.0.0.1:3306";
+const DEFAULT_PORT: u16 = 3306;
+const DEFAULT_USER: &str = "clone";
+/// How long connections may take to end when the program is told to.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_file_that_others_can_read_is_refused() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("password");
+        std::fs::write(&path, "secret word\nmore\n").unwrap();
+        let mode = |mode| {
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(&path, permissions).unwrap();
+        };
+        mode(0o644);
+        assert!(matches!(password_in(&path), Err(Failure::Usage(_))));
+        mode(0o600);
+        assert_eq!(password_in(&path).unwrap().expose(), "secret word");
+    }
+}
