@@ -53,7 +53,8 @@ pub(crate) enum Command {
     Binlog(BinlogArgs),
     /// Run statements: CLONE, and queries on the history.
     Sql(SqlArgs),
-    /// Take statements of CLONE from MySQL clients, or give servers a backup.
+    /// Take statements of CLONE from MySQL clients, or give a backup to servers that execute
+    /// CLONE INSTANCE, as a daemon.
     Serve(ServeArgs),
 }
 

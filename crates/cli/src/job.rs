@@ -23,11 +23,6 @@ pub(crate) struct JobArgs {
 }
 
 impl JobArgs {
-    /// Whether the command line has one of them.
-    pub(crate) fn is_given(&self) -> bool {
-        self.parallel.is_some() || self.read_rate.is_some()
-    }
-
     /// Options of the library; what the command line does not say, the option files may.
     pub(crate) fn options(&self, file: &Options) -> Result<JobOptions, Failure> {
         let parallel = given_or(self.parallel, file, "parallel")?;

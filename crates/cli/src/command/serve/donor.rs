@@ -1,4 +1,4 @@
-//! A set as the donor of stock servers that execute CLONE INSTANCE FROM.
+//! `innoclone serve --donor`: the state of a set, for servers that execute CLONE INSTANCE.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,30 +12,28 @@ use serde::Serialize;
 use wire::server::{FixedAccounts, Handler, Server, ServerOptions, ServerTls, Session};
 use wire::{Endpoint, Secret};
 
-use super::{ListenArgs, endpoint};
 use crate::answer::{Answer, Ending};
 use crate::failure::Failure;
 use crate::job::{JobArgs, given_or};
 use crate::settings::{OWN_GROUP, Settings, env};
 use crate::signals;
 
-/// Arguments of `serve --donor`.
+use super::{Listening, endpoint};
+
+/// Arguments of a donor of clones.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Giving a backup to servers")]
-pub(super) struct DonorArgs {
+#[command(next_help_heading = "Options of a donor")]
+pub(crate) struct DonorArgs {
     /// Be a donor: give the state of this set, full or incremental, to servers that execute CLONE
     /// INSTANCE FROM.
     #[arg(long, value_name = "SET")]
-    donor: Option<PathBuf>,
+    pub(super) donor: Option<PathBuf>,
     /// A set, or a directory of sets, in which ancestors may be found.
     #[arg(long, value_name = "SET", requires = "donor")]
     chain: Vec<PathBuf>,
     /// Serve a set with rows in tables of other engines than InnoDB, which CLONE makes empty.
     #[arg(long, requires = "donor")]
     allow_empty_tables: bool,
-    /// Refuse connections over TCP without TLS.
-    #[arg(long, requires = "donor")]
-    require_tls: bool,
     /// Name that clients log in by [default: clone].
     #[arg(long, value_name = "NAME", requires = "donor")]
     serve_user: Option<String>,
@@ -44,7 +42,7 @@ pub(super) struct DonorArgs {
     #[arg(long, value_name = "FILE", requires = "donor")]
     serve_password_file: Option<PathBuf>,
     #[command(flatten)]
-    job: JobArgs,
+    pub(super) job: JobArgs,
 }
 
 /// What was served.
@@ -57,24 +55,23 @@ struct Report {
 }
 
 impl DonorArgs {
-    /// Runs as donor of the set, if one is given.
+    /// Serves `set` until a signal comes.
     pub(super) fn run(
         &self,
-        at: &ListenArgs,
+        set: &Path,
+        place: &Listening<'_>,
         settings: &Settings,
-    ) -> Result<Option<Answer>, Failure> {
-        let Some(options) = self.request(settings)? else {
-            return Ok(None);
-        };
-        let endpoints = endpoints(at, settings)?;
+    ) -> Result<Answer, Failure> {
+        let options = self.request(set, settings)?;
+        let endpoints = endpoints(place, settings)?;
         let accounts = self.accounts(settings)?;
         let stop = signals::cancel_flag().map_err(|source| Failure::System {
             action: "handle signals",
             source,
         })?;
-        let tls = tls(at, &endpoints)?;
+        let tls = tls(place, &endpoints)?;
         let donor = Arc::new(CloneDonor::open(options)?);
-        let server = self.server(&donor, tls, accounts);
+        let server = server(place, &donor, tls, accounts);
         for endpoint in &endpoints {
             let address = server.listen(endpoint).map_err(system("listen"))?;
             // The port may have been left to the system.
@@ -93,23 +90,16 @@ impl DonorArgs {
             clones_ended,
         };
         let text = format!("stopped by a signal; clones ended: {clones_ended}\n");
-        Answer::new("serve", &report, text, Ending::Told).map(Some)
+        Answer::new("serve", &report, text, Ending::Told)
     }
 
-    fn request(&self, settings: &Settings) -> Result<Option<ServeOptions>, Failure> {
-        let Some(set) = &self.donor else {
-            if self.job.is_given() {
-                let text = "--parallel and --read-rate belong to --donor";
-                return Err(Failure::Usage(text.to_owned()));
-            }
-            return Ok(None);
-        };
-        Ok(Some(ServeOptions {
-            set: set.clone(),
+    fn request(&self, set: &Path, settings: &Settings) -> Result<ServeOptions, Failure> {
+        Ok(ServeOptions {
+            set: set.to_owned(),
             chain: self.chain.clone(),
             allow_empty_tables: self.allow_empty_tables,
             job: self.job.options(&settings.options)?,
-        }))
+        })
     }
 
     /// The one account. Without a password nobody would be kept out, so there must be one.
@@ -140,24 +130,10 @@ impl DonorArgs {
         let user = user.unwrap_or_else(|| DEFAULT_USER.to_owned());
         Ok(FixedAccounts::default().with_password(user, &password))
     }
-
-    fn server(&self, donor: &Arc<CloneDonor>, tls: ServerTls, accounts: FixedAccounts) -> Server {
-        let options = ServerOptions {
-            version: donor.version().to_owned(),
-            tls: Some(tls),
-            require_tls: self.require_tls,
-            ..ServerOptions::default()
-        };
-        let donor = Arc::clone(donor);
-        let handlers = move |session: &Session| -> Box<dyn Handler> {
-            Box::new(DonorFace::new(Arc::clone(&donor), session.clone()))
-        };
-        Server::new(options, Arc::new(accounts), Arc::new(handlers))
-    }
 }
 
-fn endpoints(at: &ListenArgs, settings: &Settings) -> Result<Vec<Endpoint>, Failure> {
-    let mut listen = at.listen.clone();
+fn endpoints(place: &Listening<'_>, settings: &Settings) -> Result<Vec<Endpoint>, Failure> {
+    let mut listen = place.listen.to_vec();
     if listen.is_empty() {
         let given = given_or(None::<String>, &settings.options, "listen")?;
         listen.push(given.unwrap_or_else(|| DEFAULT_ADDRESS.to_owned()));
@@ -168,8 +144,8 @@ fn endpoints(at: &ListenArgs, settings: &Settings) -> Result<Vec<Endpoint>, Fail
         .collect()
 }
 
-fn tls(at: &ListenArgs, endpoints: &[Endpoint]) -> Result<ServerTls, Failure> {
-    let tls = if let (Some(certificate), Some(key)) = (&at.tls_cert, &at.tls_key) {
+fn tls(place: &Listening<'_>, endpoints: &[Endpoint]) -> Result<ServerTls, Failure> {
+    let tls = if let (Some(certificate), Some(key)) = (place.tls_cert, place.tls_key) {
         ServerTls::from_files(certificate, key)
     } else {
         let names = endpoints.iter().filter_map(|endpoint| match endpoint {
@@ -179,6 +155,25 @@ fn tls(at: &ListenArgs, endpoints: &[Endpoint]) -> Result<ServerTls, Failure> {
         ServerTls::self_signed(names.chain(["localhost".to_owned()]).collect())
     };
     tls.map_err(system("prepare TLS"))
+}
+
+fn server(
+    place: &Listening<'_>,
+    donor: &Arc<CloneDonor>,
+    tls: ServerTls,
+    accounts: FixedAccounts,
+) -> Server {
+    let options = ServerOptions {
+        version: donor.version().to_owned(),
+        tls: Some(tls),
+        require_tls: place.require_tls,
+        ..ServerOptions::default()
+    };
+    let donor = Arc::clone(donor);
+    let handlers = move |session: &Session| -> Box<dyn Handler> {
+        Box::new(DonorFace::new(Arc::clone(&donor), session.clone()))
+    };
+    Server::new(options, Arc::new(accounts), Arc::new(handlers))
 }
 
 /// Waits for the signal.
