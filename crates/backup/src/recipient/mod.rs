@@ -10,7 +10,7 @@ pub use backup_set::{BackupSetRecipient, SetOptions};
 pub use data_directory::DataDirectoryRecipient;
 pub use target::{Target, free_space};
 
-use crate::set::{BinlogPosition, LsnRecord, PagesBy, ServerRecord, SetId, SetKind};
+use crate::set::{BinlogPosition, LsnRecord, Means, PagesBy, ServerRecord, SetId, SetKind};
 use crate::{FileDesc, FileId, Job, Result, Stage};
 use innodb::ids::PageNo;
 use roaring::RoaringBitmap;
@@ -60,6 +60,8 @@ pub struct Snapshot {
     pub page_size: u32,
     /// How changed pages were found.
     pub pages_by: PagesBy,
+    /// How a backup over the network got them.
+    pub means: Option<Means>,
     /// `LOCAL INSTANCE`, or host and port.
     pub source: String,
 }

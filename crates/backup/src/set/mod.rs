@@ -7,11 +7,13 @@
 mod faults;
 pub mod layout;
 mod manifest;
+mod means;
 mod open;
 
 pub use manifest::{
     BinlogPosition, CloneRecord, Compressed, Content, FileRecord, LsnRecord, Manifest, PagesBy,
     ProcessIdentity, ServerRecord, SetId, SetKind, SourceIdentity, SpaceRecord, StoredFile,
 };
+pub use means::{FileCounter, LeftOutBy, Means, WriteCounters};
 pub use open::BackupSet;
 pub(crate) use open::digest_line;
