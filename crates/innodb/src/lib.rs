@@ -21,6 +21,7 @@
 pub mod checksum;
 pub mod clone_dir;
 pub mod delta;
+pub mod first_page;
 pub mod flags;
 pub mod geometry;
 pub mod ids;
@@ -30,6 +31,7 @@ pub mod page;
 pub mod page_track;
 pub mod redo;
 pub mod tablespace;
+pub mod trx_sys;
 pub mod verify;
 
 mod bytes;

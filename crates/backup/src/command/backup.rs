@@ -1,10 +1,13 @@
-//! `backup`: a running instance into a backup set, recorded in the catalogue from the start.
+//! `backup`: a running instance, of this host or another, into a backup set, recorded in the
+//! catalogue from the start.
 
 use crate::donor::instance::{InstanceDonor, InstanceOptions};
+use crate::donor::remote::{RemoteDonor, RemoteOptions};
 use crate::recipient::{BackupSetRecipient, Recipient, SetOptions, Snapshot, Target};
 use crate::set::{BinlogPosition, CloneRecord, LsnRecord, PagesBy, SetId, SetKind};
 use crate::{Error, Job, Progress, Result, StageState, engine};
 use catalogue::{Catalogue, CloneId, CloneType, NewClone, Outcome, StageUpdate, State};
+use innodb::lsn::Lsn;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +18,15 @@ use std::time::{Duration, Instant};
 pub struct BackupRequest {
     /// The donor.
     pub instance: InstanceOptions,
+    /// Directory of the new set: one that does not exist or is empty.
+    pub to: PathBuf,
+}
+
+/// A backup to be made of a server that is reached over the network.
+#[derive(Debug, Clone)]
+pub struct RemoteBackupRequest {
+    /// The donor.
+    pub remote: RemoteOptions,
     /// Directory of the new set: one that does not exist or is empty.
     pub to: PathBuf,
 }
@@ -47,29 +59,93 @@ pub struct BackupReport {
 /// How often a running clone is written to the catalogue.
 const RECORD_EVERY: Duration = Duration::from_secs(1);
 
-/// Makes a backup.
+/// Makes a backup of an instance of this host.
 pub fn backup(request: &BackupRequest, catalogue: &Catalogue, job: &Job) -> Result<BackupReport> {
-    let begin = Instant::now();
     let target = Target::new(&request.to, false)?;
     target.check_empty()?;
     let mut donor = InstanceDonor::open(request.instance.clone(), job).map_err(|e| job.cause(e))?;
     target.check_outside(&donor.own_directories())?;
-    let kind = if request.instance.from.is_some() {
+    let begun = Begun {
+        kind: kind_of(request.instance.from.is_some()),
+        pid: donor.connection_id(),
+        source: "LOCAL INSTANCE".to_owned(),
+        start_lsn: donor.start_lsn(),
+    };
+    let mut locked_for = Duration::ZERO;
+    let report = make(&begun, target, catalogue, job, |recipient| {
+        let result = engine::run(&mut donor, recipient, job);
+        locked_for = donor.locked_for();
+        // A failed donor gives back what it holds before anything else is done.
+        drop(donor);
+        result
+    })?;
+    Ok(BackupReport {
+        lock_seconds: locked_for.as_secs_f64(),
+        ..report
+    })
+}
+
+/// Makes a backup of a server that is reached over the network.
+pub fn backup_remote(
+    request: &RemoteBackupRequest,
+    catalogue: &Catalogue,
+    job: &Job,
+) -> Result<BackupReport> {
+    let target = Target::new(&request.to, false)?;
+    target.check_empty()?;
+    let scratch = target.path().to_owned();
+    let mut donor =
+        RemoteDonor::open(request.remote.clone(), &scratch, job).map_err(|e| job.cause(e))?;
+    let begun = Begun {
+        kind: kind_of(request.remote.from.is_some()),
+        pid: donor.connection_id(),
+        source: donor.source().to_owned(),
+        start_lsn: donor.start_lsn(),
+    };
+    make(&begun, target, catalogue, job, |recipient| {
+        let result = engine::run(&mut donor, recipient, job);
+        drop(donor);
+        result
+    })
+}
+
+/// A backup that has a donor.
+struct Begun {
+    kind: SetKind,
+    pid: u64,
+    source: String,
+    start_lsn: Lsn,
+}
+
+fn kind_of(is_increment: bool) -> SetKind {
+    if is_increment {
         SetKind::Increment
     } else {
         SetKind::Full
-    };
+    }
+}
+
+/// Makes the set at `target` by `clone`, recorded.
+fn make(
+    begun: &Begun,
+    target: Target,
+    catalogue: &Catalogue,
+    job: &Job,
+    clone: impl FnOnce(&Arc<dyn Recipient>) -> Result<Snapshot>,
+) -> Result<BackupReport> {
+    let begin = Instant::now();
+    let kind = begun.kind;
     let destination = target.path().to_owned();
     let id = catalogue
         .begin(&NewClone {
-            pid: donor.connection_id().cast_signed(),
+            pid: begun.pid.cast_signed(),
             clone_type: match kind {
                 SetKind::Full => CloneType::Full,
                 SetKind::Increment => CloneType::Increment,
             },
-            source: "LOCAL INSTANCE".to_owned(),
+            source: begun.source.clone(),
             destination: destination.display().to_string(),
-            start_lsn: donor.start_lsn().get(),
+            start_lsn: begun.start_lsn.get(),
         })
         .map_err(Error::History)?;
     let set_id = SetId::random().map_err(|e| Error::refused(1105, e.to_string(), ""))?;
@@ -78,20 +154,15 @@ pub fn backup(request: &BackupRequest, catalogue: &Catalogue, job: &Job) -> Resu
         id: set_id.clone(),
         clone: CloneRecord {
             id: id.get(),
-            pid: donor.connection_id().cast_signed(),
+            pid: begun.pid.cast_signed(),
             begin_us: begin_of(catalogue, id),
             end_us: 0,
-            source: "LOCAL INSTANCE".to_owned(),
+            source: begun.source.clone(),
             destination: destination.display().to_string(),
         },
     };
     let recipient: Arc<dyn Recipient> = Arc::new(BackupSetRecipient::new(target, options, job));
-    let result = recorded(catalogue, id, job, || {
-        engine::run(&mut donor, &recipient, job)
-    });
-    let locked_for = donor.locked_for();
-    // A failed donor gives back what it holds before anything else is done.
-    drop(donor);
+    let result = recorded(catalogue, id, job, || clone(&recipient));
     finish_record(catalogue, id, &set_id, &result);
     let snapshot = result?;
     Ok(BackupReport {
@@ -103,7 +174,7 @@ pub fn backup(request: &BackupRequest, catalogue: &Catalogue, job: &Job) -> Resu
         binlog: snapshot.binlog,
         pages_by: snapshot.pages_by,
         bytes_read: job.progress.bytes_read(),
-        lock_seconds: locked_for.as_secs_f64(),
+        lock_seconds: 0.0,
         seconds: begin.elapsed().as_secs_f64(),
     })
 }

@@ -9,7 +9,7 @@ mod restore;
 mod verify;
 
 pub use apply::{ApplyReport, ApplyRequest, apply};
-pub use backup::{BackupReport, BackupRequest, backup};
+pub use backup::{BackupReport, BackupRequest, RemoteBackupRequest, backup, backup_remote};
 pub use decompress::{DecompressReport, DecompressRequest, decompress, decompress_file};
 pub use history::rebuild_history;
 pub use restore::{RestoreReport, RestoreRequest, restore};

@@ -2,6 +2,8 @@
 
 pub mod chain;
 pub mod instance;
+mod redo_files;
+pub mod remote;
 
 use crate::recipient::{Recipient, Snapshot};
 use crate::{Job, Result, Stage};

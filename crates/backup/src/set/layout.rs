@@ -8,12 +8,15 @@ pub const REDO_DIR: &str = "#innodb_redo";
 pub const IN_PROGRESS: &str = "#clone/#status_in_progress";
 /// Feeds `performance_schema.clone_status`.
 ///
-/// Stock CLONE writes two more files for the first start of mysqld, which ours have not:
-/// `#status_fix` makes mysqld replace every table that is not InnoDB by an empty one, and our sets
-/// hold those tables; `#replace_files` makes it overwrite the binary log position in this file by
+/// Stock CLONE writes two more files for the first start of mysqld, which sets of a local instance
+/// have not: [`STATUS_FIX`] makes mysqld replace every table that is not InnoDB by an empty one, and
+/// those sets hold those tables; `#replace_files` makes it overwrite the binary log position in this file by
 /// the one in the system tablespace, which the server keeps up to date only while its own CLONE
 /// runs.
 pub const VIEW_STATUS: &str = "#clone/#view_status";
+/// Makes a server create, at its first start, what the directory lacks: schemas, and empty tables
+/// of engines other than InnoDB. In sets that were taken over the network.
+pub const STATUS_FIX: &str = "#clone/#status_fix";
 /// Feeds `performance_schema.clone_progress`.
 pub const VIEW_PROGRESS: &str = "#clone/#view_progress";
 /// The three LSNs of a set, as GreatSQL writes them.

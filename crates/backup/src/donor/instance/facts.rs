@@ -28,7 +28,7 @@ pub(super) struct Facts {
 }
 
 /// Variables that a server on the restored directory must share with the donor.
-const VARIABLES: &[&str] = &[
+pub(in crate::donor) const VARIABLES: &[&str] = &[
     "character_set_server",
     "collation_server",
     "innodb_checksum_algorithm",
@@ -154,7 +154,7 @@ impl Facts {
 }
 
 /// 8.0.30 brought the redo log format that is known here.
-fn is_supported(version: &str) -> bool {
+pub(in crate::donor) fn is_supported(version: &str) -> bool {
     let mut numbers = version
         .split(['.', '-'])
         .map(|part| part.parse::<u32>().unwrap_or(0));

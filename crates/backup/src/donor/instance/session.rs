@@ -11,7 +11,7 @@ use wire::{ConnectOptions, Connection};
 
 /// LSN, checkpoint, binary log position and GTID set that belong together.
 #[derive(Debug, Clone)]
-pub(super) struct LogStatus {
+pub(in crate::donor) struct LogStatus {
     pub lsn: Lsn,
     pub binlog: BinlogPosition,
 }
@@ -30,7 +30,7 @@ pub(super) struct ListedSpace {
 
 /// The control connection.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(in crate::donor) struct Session {
     connection: Connection,
     account: String,
     id: u64,
@@ -46,7 +46,7 @@ const LOCK_STEP: u64 = 2;
 impl Session {
     /// Connects and prepares the session for a job that may leave it idle for hours.
     /// `patience` is how long the locks are waited for.
-    pub(super) fn open(options: &ConnectOptions, patience: Duration) -> Result<Self> {
+    pub(in crate::donor) fn open(options: &ConnectOptions, patience: Duration) -> Result<Self> {
         let connection =
             Connection::connect(options).map_err(|e| Error::server("connect to the server", e))?;
         let mut session = Self {
@@ -69,7 +69,7 @@ impl Session {
     }
 
     /// The server's number of this connection.
-    pub(super) fn id(&self) -> u64 {
+    pub(in crate::donor) fn id(&self) -> u64 {
         self.id
     }
 
@@ -80,7 +80,11 @@ impl Session {
         }
     }
 
-    pub(super) fn query(&mut self, action: &'static str, sql: &str) -> Result<wire::Rows> {
+    pub(in crate::donor) fn query(
+        &mut self,
+        action: &'static str,
+        sql: &str,
+    ) -> Result<wire::Rows> {
         match self.connection.query(sql) {
             Ok(rows) => Ok(rows),
             Err(error) => Err(self.error(action, error)),
@@ -159,7 +163,7 @@ impl Session {
     }
 
     /// LSN, binary log position and GTID set of one moment.
-    pub(super) fn log_status(&mut self) -> Result<LogStatus> {
+    pub(in crate::donor) fn log_status(&mut self) -> Result<LogStatus> {
         let rows = self.query(
             "read performance_schema.log_status",
             "SELECT LOCAL, STORAGE_ENGINES FROM performance_schema.log_status",

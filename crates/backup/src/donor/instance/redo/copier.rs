@@ -4,15 +4,12 @@ use super::super::facts::Facts;
 use super::Shared;
 use super::consumer::Consumer;
 use super::live::{Checkpoint, live_files};
-use crate::files::FileKind;
+use crate::donor::redo_files::{LogStart, RedoFiles, advance};
 use crate::recipient::Recipient;
-use crate::set::layout::redo_name;
-use crate::{Error, FileDesc, FileId, Result, Stage};
-use innodb::geometry::PageSize;
+use crate::{Error, Result};
 use innodb::lsn::Lsn;
 use innodb::redo::{
     BLOCK_SIZE, BlockHeader, BlockState, HEADER_AREA, RedoFileHeader, classify_block, cut_block,
-    end_file_size, redo_file_header_area,
 };
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -25,10 +22,6 @@ use std::time::Duration;
 const READ: usize = 1 << 20;
 /// Pause when the log has nothing new. Well below the time in which the smallest log is reused.
 const POLL: Duration = Duration::from_millis(10);
-/// Log bytes of one redo file of the backup; mysqld takes files of up to 16 GiB whose size, header
-/// area included, is a multiple of its page size.
-const FILE_CAPACITY: u64 = (16 << 30) - (64 << 20) - HEADER_AREA as u64;
-
 /// A file of the live log that is open.
 struct OpenFile {
     file: File,
@@ -36,28 +29,14 @@ struct OpenFile {
     end: Lsn,
 }
 
-/// A redo file of the backup.
-struct OutFile {
-    id: FileId,
-    start: Lsn,
-}
-
 /// Copies the log block by block.
 pub(super) struct Copier {
     redo_dir: PathBuf,
-    page_size: PageSize,
-    from: Checkpoint,
-    /// Start of the next block to copy.
-    position: Lsn,
+    checkpoint: Lsn,
     open: Option<OpenFile>,
-    recipient: Arc<dyn Recipient>,
-    file: Option<OutFile>,
-    next_index: u32,
+    out: RedoFiles,
     progress: Arc<crate::Progress>,
 }
-
-/// Ids of redo files, apart from those of data files, which are counted from 0.
-const REDO_IDS: u32 = u32::MAX - 100_000;
 
 impl Copier {
     /// A copy of the log in `redo_dir` from a checkpoint on.
@@ -67,15 +46,16 @@ impl Copier {
         recipient: &Arc<dyn Recipient>,
         progress: &Arc<crate::Progress>,
     ) -> Self {
+        let start = LogStart {
+            checkpoint: from.lsn,
+            header: from.header,
+            encryption: from.encryption,
+        };
         Self {
             redo_dir: facts.redo_dir.clone(),
-            page_size: facts.page_size,
-            position: from.lsn.block_start(),
-            from,
+            checkpoint: from.lsn,
             open: None,
-            recipient: Arc::clone(recipient),
-            file: None,
-            next_index: 0,
+            out: RedoFiles::new(start, facts.page_size, recipient, progress),
             progress: Arc::clone(progress),
         }
     }
@@ -88,7 +68,7 @@ impl Copier {
             if end == Lsn::ZERO && shared.hold.load(Ordering::Acquire) {
                 shared.held.store(true, Ordering::Release);
                 if let Some(consumer) = &mut consumer {
-                    consumer.advance(self.position.max(self.from.lsn))?;
+                    consumer.advance(self.out.position().max(self.checkpoint))?;
                 }
                 std::thread::sleep(Duration::from_millis(1));
                 continue;
@@ -96,9 +76,9 @@ impl Copier {
             let full = self.copy_full_blocks(&mut buffer, end)?;
             shared.bytes.fetch_add(full, Ordering::Relaxed);
             if let Some(consumer) = &mut consumer {
-                consumer.advance(self.position.max(self.from.lsn))?;
+                consumer.advance(self.out.position().max(self.checkpoint))?;
             }
-            if end != Lsn::ZERO && self.position >= end.block_start() {
+            if end != Lsn::ZERO && self.out.position() >= end.block_start() {
                 shared
                     .bytes
                     .fetch_add(self.finish(end, shared)?, Ordering::Relaxed);
@@ -123,14 +103,14 @@ impl Copier {
         let Some(BLOCK_SIZE) = self.read_ahead(&mut buffer[..BLOCK_SIZE], limit)? else {
             return Ok(0);
         };
-        if classify_block(&buffer[..BLOCK_SIZE], self.position) != BlockState::Full {
+        if classify_block(&buffer[..BLOCK_SIZE], self.out.position()) != BlockState::Full {
             return Ok(0);
         }
         let Some(bytes) = self.read_ahead(buffer, limit)? else {
             return Ok(0);
         };
         let mut full = 0;
-        let mut at = self.position;
+        let mut at = self.out.position();
         for block in buffer[..bytes].chunks_exact(BLOCK_SIZE) {
             if classify_block(block, at) != BlockState::Full || !self.is_settled(block, at)? {
                 break;
@@ -138,7 +118,7 @@ impl Copier {
             full += BLOCK_SIZE;
             at = advance(at, BLOCK_SIZE as u64)?;
         }
-        self.write_out(&buffer[..full])?;
+        self.out.append(&buffer[..full])?;
         Ok(full as u64)
     }
 
@@ -157,13 +137,13 @@ impl Copier {
 
     fn read_ahead(&mut self, buffer: &mut [u8], limit: Lsn) -> Result<Option<usize>> {
         let room = limit
-            .since(self.position)
+            .since(self.out.position())
             .unwrap_or(0)
             .min(buffer.len() as u64) as usize;
         if room == 0 {
             return Ok(None);
         }
-        self.read_at(self.position, &mut buffer[..room])
+        self.read_at(self.out.position(), &mut buffer[..room])
     }
 
     /// Reads log from `at`, as far as its file goes; whole blocks. `None` when there is no file
@@ -238,89 +218,19 @@ impl Copier {
         Ok(None)
     }
 
-    /// Appends whole blocks to the backup's redo.
-    fn write_out(&mut self, mut bytes: &[u8]) -> Result<()> {
-        while !bytes.is_empty() {
-            let out = self.out_file()?;
-            let used = self.position.since(out.start).unwrap_or(0);
-            let take = (FILE_CAPACITY - used).min(bytes.len() as u64) as usize;
-            let (now, later) = bytes.split_at(take);
-            self.recipient
-                .write(out.id, HEADER_AREA as u64 + used, now)?;
-            self.progress.advance(Stage::RedoCopy, now.len() as u64);
-            self.position = advance(self.position, take as u64)?;
-            bytes = later;
-        }
-        Ok(())
-    }
-
-    /// The redo file of the backup that takes the next block.
-    fn out_file(&mut self) -> Result<OutFile> {
-        if let Some(out) = &self.file {
-            if self.position.since(out.start).unwrap_or(0) < FILE_CAPACITY {
-                return Ok(OutFile { ..*out });
-            }
-            self.close_file(
-                FILE_CAPACITY + HEADER_AREA as u64,
-                RedoFileHeader::FLAG_FILE_FULL,
-            )?;
-        }
-        let id = FileId(REDO_IDS + self.next_index);
-        let desc = FileDesc {
-            id,
-            name: redo_name(self.next_index),
-            kind: FileKind::Redo,
-            space: None,
-            length: 0,
-            allocated: 0,
-            source: None,
-        };
-        self.recipient.add_file(&desc)?;
-        self.next_index += 1;
-        self.file = Some(OutFile {
-            id,
-            start: self.position,
-        });
-        Ok(OutFile {
-            id,
-            start: self.position,
-        })
-    }
-
-    /// Writes the header of the current file and sets its size.
-    fn close_file(&mut self, size: u64, flags: u32) -> Result<()> {
-        let Some(out) = &self.file else { return Ok(()) };
-        let header = RedoFileHeader {
-            start_lsn: out.start,
-            flags,
-            ..self.from.header.clone()
-        };
-        // Only the first file holds the checkpoint's LSN.
-        let checkpoint = if self.next_index == 1 {
-            self.from.lsn
-        } else {
-            Lsn::ZERO
-        };
-        let area = redo_file_header_area(&header, checkpoint, Some(&self.from.encryption));
-        self.recipient.write(out.id, 0, &area)?;
-        self.recipient.set_length(out.id, size)
-    }
-
     /// Copies the last block up to `end` and closes the file; bytes copied.
     fn finish(&mut self, end: Lsn, shared: &Shared) -> Result<u64> {
         let mut copied = 0;
-        if self.position > end.block_start() {
-            let detail = format!("log was copied up to {}, beyond {end}", self.position);
+        if self.out.position() > end.block_start() {
+            let detail = format!("log was copied up to {}, beyond {end}", self.out.position());
             return Err(Error::refused(1105, detail, "This is a bug."));
         }
         if end.offset_in_block() > 12 {
             let block = self.last_block(end, shared)?;
-            self.write_out(&block)?;
+            self.out.append(&block)?;
             copied = BLOCK_SIZE as u64;
         }
-        let out = self.out_file()?;
-        let data_end = HEADER_AREA as u64 + self.position.since(out.start).unwrap_or(0);
-        self.close_file(end_file_size(data_end, self.page_size), 0)?;
+        self.out.finish()?;
         Ok(copied)
     }
 
@@ -354,9 +264,4 @@ impl Copier {
         }
         Err(Error::Cancelled)
     }
-}
-
-fn advance(lsn: Lsn, bytes: u64) -> Result<Lsn> {
-    lsn.checked_add(bytes)
-        .ok_or_else(|| Error::refused(1105, "LSN out of range", "This is a bug."))
 }

@@ -1,0 +1,258 @@
+//! One connection in the clone protocol.
+
+use super::options::RemoteOptions;
+use crate::io::Throttle;
+use crate::{Error, Job, Result};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use wire::clone::{COM_CLONE, Command, Response};
+use wire::{Connection, ShutdownHandle};
+
+/// How often a wait for the donor looks whether the job was cancelled.
+const POLL: Duration = Duration::from_millis(500);
+
+/// How long a donor that should say something may say nothing. While it waits it gives a sign of
+/// life every five seconds.
+pub(super) const SILENCE: Duration = Duration::from_secs(120);
+
+/// How long the donor may be busy before its answer to INIT, besides the wait for DDL.
+pub(super) const BUSY: Duration = Duration::from_secs(300);
+
+/// Why a connection does not go on.
+#[derive(Debug)]
+pub(super) enum LinkError {
+    /// It is gone: a new one is the remedy.
+    Lost(wire::Error),
+    /// No other connection would help.
+    Failed(Error),
+}
+
+impl From<Error> for LinkError {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl LinkError {
+    fn of(action: &'static str, error: wire::Error) -> Self {
+        if error.is_connection_lost() {
+            Self::Lost(error)
+        } else {
+            Self::Failed(Error::server(action, error))
+        }
+    }
+
+    /// The error when nothing is tried again.
+    pub(super) fn into_error(self, action: &'static str) -> Error {
+        match self {
+            Self::Lost(error) => Error::server(action, error),
+            Self::Failed(error) => error,
+        }
+    }
+}
+
+/// What the connections of a clone share.
+#[derive(Debug)]
+pub(super) struct Network {
+    pub options: RemoteOptions,
+    throttle: Throttle,
+    /// Wakes every reader.
+    handles: Mutex<Vec<ShutdownHandle>>,
+    cut: AtomicBool,
+}
+
+impl Network {
+    pub(super) fn new(options: RemoteOptions) -> Self {
+        Self {
+            throttle: Throttle::new(options.network_rate),
+            options,
+            handles: Mutex::default(),
+            cut: AtomicBool::new(false),
+        }
+    }
+
+    /// Ends all connections: their reads come back at once.
+    pub(super) fn cut(&self) {
+        self.cut.store(true, Ordering::Relaxed);
+        let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
+        for handle in handles.drain(..) {
+            handle.shutdown();
+        }
+    }
+
+    /// Allows connections again.
+    pub(super) fn mend(&self) {
+        self.cut();
+        self.cut.store(false, Ordering::Relaxed);
+    }
+
+    fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Relaxed)
+    }
+}
+
+/// One connection in the clone protocol.
+#[derive(Debug)]
+pub(super) struct Link {
+    connection: Connection,
+    packet: Vec<u8>,
+}
+
+impl Link {
+    /// Logs in and enters the protocol.
+    pub(super) fn enter(network: &Network, job: &Job) -> Result<Self, LinkError> {
+        const ACTION: &str = "connect to the donor";
+        let options = &network.options.connect;
+        let connection = Connection::connect(options).map_err(|error| match error {
+            // A donor that is being started again refuses connections.
+            wire::Error::Connect { .. } => LinkError::Lost(error),
+            other => LinkError::of(ACTION, other),
+        })?;
+        let mut link = Self {
+            connection,
+            packet: Vec::new(),
+        };
+        // Blocks of 64 pages of up to 64 KiB each, and what is around them.
+        link.connection.set_max_allowed_packet(MAX_PACKET);
+        let prepare = |link: &mut Self| {
+            link.connection.set_read_timeout(Some(POLL))?;
+            link.connection.set_write_timeout(Some(SILENCE))?;
+            let handle = link.connection.shutdown_handle()?;
+            let mut handles = network.handles.lock();
+            if let Ok(handles) = &mut handles {
+                handles.push(handle);
+            }
+            link.connection.send_command(COM_CLONE, &[])
+        };
+        prepare(&mut link).map_err(|error| LinkError::of(ACTION, error))?;
+        link.read(network, job, SILENCE)?;
+        if let Some(error) = wire::Error::from_packet(&link.packet) {
+            return Err(not_entered(error, &options.user));
+        }
+        Ok(link)
+    }
+
+    /// Sends a command.
+    pub(super) fn send(&mut self, command: &Command) -> Result<(), LinkError> {
+        self.connection
+            .send_command(command.code(), &command.body())
+            .map_err(|error| LinkError::of("send to the donor", error))
+    }
+
+    /// The next response; an error of the donor is an error here. Fails when the donor is silent
+    /// for longer than `silence`.
+    pub(super) fn receive(
+        &mut self,
+        network: &Network,
+        job: &Job,
+        silence: Duration,
+    ) -> Result<Response<'_>, LinkError> {
+        self.read(network, job, silence)?;
+        match Response::decode(&self.packet) {
+            Ok(Response::Error { code, message }) => {
+                Err(LinkError::Failed(donor_error(code, &message)))
+            }
+            Ok(response) => Ok(response),
+            Err(malformed) => Err(LinkError::Failed(protocol(malformed.to_string()))),
+        }
+    }
+
+    /// Reads up to the end of an answer that has nothing in it.
+    pub(super) fn complete(&mut self, network: &Network, job: &Job) -> Result<(), LinkError> {
+        match self.receive(network, job, SILENCE)? {
+            Response::Complete => Ok(()),
+            other => Err(LinkError::Failed(protocol(format!(
+                "expected the end of an answer, found {}",
+                kind_of(&other)
+            )))),
+        }
+    }
+
+    fn read(&mut self, network: &Network, job: &Job, silence: Duration) -> Result<(), LinkError> {
+        let mut silent = Duration::ZERO;
+        loop {
+            job.check()?;
+            if network.is_cut() {
+                return Err(LinkError::Lost(wire::Error::Closed));
+            }
+            match self.connection.read_packet_into(&mut self.packet) {
+                Ok(()) => break,
+                Err(wire::Error::Timeout { .. }) if silent < silence => silent += POLL,
+                Err(error) => return Err(LinkError::of("receive from the donor", error)),
+            }
+        }
+        let bytes = self.packet.len() as u64;
+        job.progress.count_read(bytes);
+        // After reading: while we wait the network's own flow control slows the donor down.
+        network.throttle.take(bytes, || job.check())?;
+        job.throttle(bytes)?;
+        Ok(())
+    }
+
+    /// Leaves the protocol, as far as the donor still listens.
+    pub(super) fn leave(mut self, network: &Network, job: &Job) {
+        if self.send(&Command::Exit).is_ok() && self.complete(network, job).is_ok() {
+            self.connection.close();
+        }
+    }
+}
+
+/// Why the donor does not speak the clone protocol with us.
+fn not_entered(error: wire::Error, user: &str) -> LinkError {
+    match error.code() {
+        Some(1227) => LinkError::Failed(Error::Privilege {
+            privilege: "BACKUP_ADMIN",
+            grant: format!("GRANT BACKUP_ADMIN ON *.* TO {};", wire::quote_string(user)),
+        }),
+        Some(1524) => LinkError::Failed(Error::refused(
+            1524,
+            "plugin 'clone' is not loaded on the donor",
+            "Run on the donor: INSTALL PLUGIN clone SONAME 'mysql_clone.so';",
+        )),
+        _ => LinkError::of("begin the clone protocol", error),
+    }
+}
+
+/// An error that the donor reports.
+fn donor_error(code: i32, message: &str) -> Error {
+    let code = u16::try_from(code).unwrap_or(1105);
+    let hint = match code {
+        BUSY_DONOR => {
+            "Wait until the other clone has ended, or have it waited for by --wait-for-donor."
+        }
+        3633 => "Run the backup when no DDL runs, or allow more time by --lock-wait-timeout.",
+        3872 => {
+            "The donor encrypts tablespaces or its logs. Backups over the network of encrypted \
+             instances are not made yet; back up on the database host."
+        }
+        _ => "See the donor's error log.",
+    };
+    Error::refused(code, format!("the donor reports: {message}"), hint)
+}
+
+/// A donor that does not keep to the protocol.
+pub(super) fn protocol(what: impl std::fmt::Display) -> Error {
+    Error::refused(
+        3863,
+        format!("the donor does not keep to the clone protocol: {what}"),
+        "Nothing usable was left behind. See whether the donor's version is supported.",
+    )
+}
+
+/// What a response is, without what it holds.
+pub(super) fn kind_of(response: &Response<'_>) -> &'static str {
+    match response {
+        Response::Locators { .. } => "locators",
+        Response::Descriptor(_) => "a descriptor",
+        Response::Data(_) => "data",
+        Response::Setting(_) => "a setting",
+        Response::Complete => "the end of an answer",
+        Response::Error { .. } => "an error",
+    }
+}
+
+/// "Too many concurrent clone operations": the donor serves another client.
+pub(super) const BUSY_DONOR: u16 = 3634;
+
+const MAX_PACKET: usize = 64 << 20;

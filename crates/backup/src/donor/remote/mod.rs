@@ -1,0 +1,289 @@
+//! Donor: any server that speaks the clone protocol, over the network.
+//!
+//! The donor runs the algorithm; this side receives. FILE COPY of a full goes straight into the
+//! backup set. Everything else is kept in a [`spool::Spool`] until the donor has sent all: only then
+//! it is known which files there are, what they are called and which pages came again. So the
+//! donor is never held up by us, and the recipient gets plans as from any other donor.
+//!
+//! An increment of a donor that knows nothing of increments: of a file that the base has, the pages
+//! whose LSN is at least that of the base's checkpoint. Everything travels, what has not changed is
+//! not kept.
+
+mod base;
+mod chunks;
+mod conversation;
+mod deliver;
+mod ending;
+mod facts;
+mod files;
+mod intake;
+mod link;
+mod names;
+mod options;
+mod redo;
+mod sinks;
+mod spool;
+
+pub use options::RemoteOptions;
+
+use self::base::Base;
+use self::conversation::Conversation;
+use self::deliver::Delivering;
+use self::facts::{Executed, Facts};
+use self::files::Files;
+use self::link::Network;
+use self::redo::RedoSink;
+use self::sinks::{FileSink, PageSink};
+use self::spool::Spool;
+use super::Donor;
+use super::instance::session::Session;
+use crate::recipient::{Recipient, Snapshot, StagePlan};
+use crate::set::SetKind;
+use crate::{Error, Job, Result, Stage};
+use innodb::lsn::Lsn;
+use innodb::trx_sys::PositionScan;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use wire::clone::Stage as CloneStage;
+use wire::clone::StageDescriptor;
+
+/// A server that is cloned over the network.
+#[derive(Debug)]
+pub struct RemoteDonor {
+    facts: Facts,
+    base: Option<Base>,
+    session: Session,
+    files: Files,
+    /// Where the set is made: what has no place there yet is kept beside it.
+    scratch: PathBuf,
+    conversation: Mutex<Option<Conversation>>,
+    /// The end of FILE COPY, once it has been received.
+    file_end: Mutex<Option<StageDescriptor>>,
+    spool: Option<Spool>,
+    delivering: Delivering,
+    redo: Option<RedoSink>,
+    positions: PositionScan,
+    /// The executed transactions before and after the moment of the snapshot.
+    executed: [Option<Executed>; 2],
+    snapshot: Option<Snapshot>,
+    source: String,
+}
+
+impl RemoteDonor {
+    /// Connects and checks everything that can be checked before something is written. `scratch` is
+    /// a directory with room for pages that changed during the backup; it must exist when FILE COPY
+    /// begins.
+    pub fn open(options: RemoteOptions, scratch: &Path, job: &Job) -> Result<Self> {
+        let mut session = Session::open(&options.connect, options.ddl_timeout)?;
+        let facts = Facts::ask(&mut session)?;
+        let base = match &options.from {
+            Some(from) => {
+                let page_size = facts.page_size.get();
+                Some(Base::find(from, &facts.record.uuid, page_size)?)
+            }
+            None => None,
+        };
+        let source = options.connect.endpoint.to_string();
+        let network = Network::new(options);
+        let conversation = Conversation::open(network, job.parallel(), job)?;
+        Ok(Self {
+            source,
+            base,
+            session,
+            files: Files::new(facts.page_size),
+            scratch: scratch.to_owned(),
+            conversation: Mutex::new(Some(conversation)),
+            file_end: Mutex::default(),
+            spool: None,
+            delivering: Delivering::default(),
+            redo: None,
+            positions: PositionScan::new(facts.page_size),
+            executed: [None, None],
+            snapshot: None,
+            facts,
+        })
+    }
+
+    /// Number of the control connection in the donor.
+    pub fn connection_id(&self) -> u64 {
+        self.session.id()
+    }
+
+    /// The LSN after which changes are wanted; zero for a full backup.
+    pub fn start_lsn(&self) -> Lsn {
+        self.base.as_ref().map_or(Lsn::ZERO, |base| base.start)
+    }
+
+    /// Host and port of the donor.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    fn conversation(&mut self) -> Result<&mut Conversation> {
+        let conversation = self
+            .conversation
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        conversation.as_mut().ok_or_else(out_of_order)
+    }
+
+    fn spool(&self) -> Result<&Spool> {
+        self.spool.as_ref().ok_or_else(out_of_order)
+    }
+
+    fn begin_file_copy(&mut self, recipient: &Arc<dyn Recipient>, job: &Job) -> Result<()> {
+        self.spool = Some(Spool::new(&self.scratch, "#clone/#received_pages")?);
+        let mut files = std::mem::replace(&mut self.files, Files::new(self.facts.page_size));
+        let conversation = self.conversation()?;
+        let end = conversation.first_end(job)?;
+        let begin = conversation.next_stage(end, CloneStage::FileCopy, &mut files, job)?;
+        conversation.add_workers(job)?;
+        let threads = conversation.connections();
+        self.files = files;
+        job.progress.begin(Stage::FileCopy, threads, begin.estimate);
+        if let Some(base) = &self.base {
+            tracing::info!(
+                since = %base.start,
+                files = self.files.live().count(),
+                "the donor sends every page, and those whose LSN is not below the base's checkpoint \
+                 are kept: this saves storage, not network"
+            );
+            return Ok(());
+        }
+        let plan = self.delivering.plan_of_full(&self.files)?;
+        recipient.begin(Stage::FileCopy, &plan)?;
+        self.delivering.add_buffer_pool(&self.files, &**recipient)
+    }
+
+    /// Receives FILE COPY. One of the engine's threads does it, by threads of its own: there is one
+    /// for each connection, and they have to come back together when one is lost.
+    fn receive_files(&self, recipient: &dyn Recipient, job: &Job) -> Result<()> {
+        let Ok(mut conversation) = self.conversation.try_lock() else {
+            return Ok(());
+        };
+        let mut end = self.file_end.lock().unwrap_or_else(PoisonError::into_inner);
+        if end.is_some() {
+            return Ok(());
+        }
+        let sink = FileSink {
+            files: &self.files,
+            base: self.base.as_ref(),
+            spool: self.spool()?,
+            recipient,
+            progress: &job.progress,
+        };
+        let conversation = conversation.as_mut().ok_or_else(out_of_order)?;
+        *end = Some(conversation.receive(CloneStage::FileCopy, &sink, job)?);
+        Ok(())
+    }
+
+    /// Receives PAGE COPY and REDO COPY to their end and lets the donor go, then tells the
+    /// recipient what there is.
+    fn begin_page_copy(&mut self, recipient: &Arc<dyn Recipient>, job: &Job) -> Result<()> {
+        let end = self
+            .file_end
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+            .ok_or_else(out_of_order)?;
+        let mut conversation = self
+            .conversation
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+            .ok_or_else(out_of_order)?;
+        let begin = conversation.next_stage(end, CloneStage::PageCopy, &mut self.files, job)?;
+        let pages = u64::from(begin.files) * u64::from(self.facts.page_size.get());
+        job.progress
+            .begin(Stage::PageCopy, conversation.connections(), pages);
+        let spool = self.spool.as_ref().ok_or_else(out_of_order)?;
+        let sink = PageSink {
+            files: &self.files,
+            spool,
+            progress: &job.progress,
+        };
+        let end = conversation.receive(CloneStage::PageCopy, &sink, job)?;
+        tracing::info!(
+            pages = begin.files,
+            "pages that changed during the copy received"
+        );
+        self.executed[0] = Executed::ask(&mut self.session);
+        let begin = conversation.next_stage(end, CloneStage::RedoCopy, &mut self.files, job)?;
+        self.executed[1] = Executed::ask(&mut self.session);
+        job.progress.expect(Stage::PageCopy, begin.estimate);
+        let redo = RedoSink::new(Spool::new(&self.scratch, "#clone/#received_redo")?, job);
+        let end = conversation.receive(CloneStage::RedoCopy, &redo, job)?;
+        conversation.finish(end, job)?;
+        if conversation.lost > 0 {
+            tracing::info!(
+                times = conversation.lost,
+                "connections were lost and replaced"
+            );
+        }
+        drop(conversation);
+        tracing::info!("the donor has sent everything");
+        sinks::check_received(&self.files)?;
+        self.redo = Some(redo);
+        let spool = self.spool.as_ref().ok_or_else(out_of_order)?;
+        deliver::add_first_pages(&self.files, spool, self.facts.version_number())?;
+        let plan: StagePlan = self.delivering.plan(&self.files, self.base.as_ref())?;
+        recipient.begin(Stage::PageCopy, &plan)
+    }
+
+    fn redo_copy(&mut self, recipient: &Arc<dyn Recipient>, job: &Job) -> Result<()> {
+        job.progress.begin(Stage::RedoCopy, 1, 0);
+        let spool = self.spool.as_ref().ok_or_else(out_of_order)?;
+        let redo = self.redo.take().ok_or_else(out_of_order)?;
+        let (files, base) = (&self.files, self.base.as_ref());
+        self.delivering
+            .add_plain(files, base, spool, &**recipient)?;
+        deliver::system_page(files, spool, &mut self.positions)?;
+        let facts = redo.deliver(self.facts.page_size, recipient, &mut self.positions, job)?;
+        self.delivering.set_lengths(files, &**recipient)?;
+        self.snapshot = Some(self.describe(&facts)?);
+        Ok(())
+    }
+}
+
+impl Donor for RemoteDonor {
+    fn begin(&mut self, stage: Stage, recipient: &Arc<dyn Recipient>, job: &Job) -> Result<()> {
+        match stage {
+            Stage::FileCopy => self.begin_file_copy(recipient, job),
+            Stage::PageCopy => self.begin_page_copy(recipient, job),
+            Stage::RedoCopy => self.redo_copy(recipient, job),
+            Stage::DropData | Stage::FileSync => Ok(()),
+        }
+    }
+
+    fn work(&self, stage: Stage, recipient: &dyn Recipient, job: &Job) -> Result<()> {
+        match stage {
+            Stage::FileCopy => self.receive_files(recipient, job),
+            Stage::PageCopy => self
+                .delivering
+                .work(&self.files, self.spool()?, recipient, job),
+            _ => Ok(()),
+        }
+    }
+
+    fn end(&mut self, _stage: Stage, _: &Arc<dyn Recipient>, _job: &Job) -> Result<()> {
+        Ok(())
+    }
+
+    fn finish(&mut self, _recipient: &dyn Recipient, _job: &Job) -> Result<Snapshot> {
+        self.snapshot.take().ok_or_else(out_of_order)
+    }
+}
+
+impl RemoteDonor {
+    fn kind(&self) -> SetKind {
+        if self.base.is_some() {
+            SetKind::Increment
+        } else {
+            SetKind::Full
+        }
+    }
+}
+
+fn out_of_order() -> Error {
+    Error::refused(1105, "stages of the clone out of order", "This is a bug.")
+}

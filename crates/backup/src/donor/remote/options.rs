@@ -1,0 +1,36 @@
+//! What to back up over the network, and how.
+
+use crate::donor::instance::IncrementFrom;
+use std::time::Duration;
+use wire::ConnectOptions;
+
+/// What to back up over the network, and how.
+#[derive(Debug, Clone)]
+pub struct RemoteOptions {
+    /// The donor: any server with the clone plugin, and an account with BACKUP_ADMIN.
+    pub connect: ConnectOptions,
+    /// What an increment is based on; `None` for a full backup.
+    pub from: Option<IncrementFrom>,
+    /// How long DDL on the donor and the beginning of the clone wait for one another.
+    pub ddl_timeout: Duration,
+    /// Wait until the donor is free, however long another clone of it takes.
+    pub wait_for_donor: bool,
+    /// For how long to try to come back to the donor after the connection was lost.
+    pub connect_retry: Duration,
+    /// Upper bound of bytes received per second; `None` is unlimited.
+    pub network_rate: Option<u64>,
+}
+
+impl RemoteOptions {
+    /// A full backup of the server that `connect` leads to.
+    pub fn new(connect: ConnectOptions) -> Self {
+        Self {
+            connect,
+            from: None,
+            ddl_timeout: Duration::from_secs(300),
+            wait_for_donor: false,
+            connect_retry: Duration::from_secs(300),
+            network_rate: None,
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What the tests of backups over the network share.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "every test binary uses a part of it"
+)]
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+use crate::common::{self, Place};
+use backup::Error;
+use backup::command::{BackupReport, RemoteBackupRequest, backup_remote};
+use backup::donor::instance::IncrementFrom;
+use backup::donor::remote::RemoteOptions;
+use testkit::{Server, ServerOptions};
+use wire::{ConnectOptions, Endpoint};
+
+/// A server that can be cloned over the network, by an account that may do that and no more.
+pub fn donor(options: ServerOptions) -> Server {
+    let server = Server::start(options).unwrap();
+    server
+        .sql(
+            "CREATE USER cloner@'%' IDENTIFIED BY 'secret'; \
+             GRANT BACKUP_ADMIN ON *.* TO cloner@'%'; \
+             GRANT SELECT ON performance_schema.log_status TO cloner@'%'",
+        )
+        .unwrap();
+    server
+}
+
+pub fn remote_options(server: &Server) -> RemoteOptions {
+    RemoteOptions::new(ConnectOptions {
+        endpoint: Endpoint::Tcp {
+            host: "127.0.0.1".into(),
+            port: server.port(),
+        },
+        user: "cloner".into(),
+        password: Some("secret".into()),
+        ..ConnectOptions::default()
+    })
+}
+
+pub fn remote_full(
+    place: &Place,
+    server: &Server,
+    name: &str,
+    change: impl FnOnce(&mut RemoteOptions),
+) -> Result<BackupReport, Error> {
+    let mut remote = remote_options(server);
+    change(&mut remote);
+    let request = RemoteBackupRequest {
+        remote,
+        to: place.path(name),
+    };
+    backup_remote(&request, &place.catalogue(), &common::job())
+}
+
+pub fn increment(place: &Place, server: &Server, name: &str, base: &str) -> BackupReport {
+    let base = place.path(base);
+    remote_full(place, server, name, |options| {
+        options.from = Some(IncrementFrom::Set(base));
+    })
+    .unwrap()
+}
+
+/// As for local backups, but that the transactions may not be known without a start.
+pub fn check_restored(server: &Server, report: &BackupReport) {
+    testkit::check_tables(server).unwrap();
+    assert_eq!(
+        testkit::scan_error_log(&server.error_log()),
+        Vec::<String>::new()
+    );
+    let gtids = server
+        .query_value("SELECT REPLACE(@@gtid_executed, '\\n', '')")
+        .unwrap();
+    if !report.binlog.gtid_executed.is_empty() {
+        assert_eq!(gtids, report.binlog.gtid_executed);
+    }
+}

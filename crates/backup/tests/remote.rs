@@ -1,0 +1,76 @@
+//! Backups over the network of a live server: under load and DDL, restored, booted, compared.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+mod common;
+mod network;
+
+use backup::command::{VerifyRequest, verify};
+use backup::set::{PagesBy, SetKind};
+use common::{Place, check_with_binlog};
+use network::{check_restored, donor, increment, remote_full};
+use std::time::Duration;
+use testkit::{ServerOptions, Workload, WorkloadOptions};
+
+fn load(seed: u64) -> WorkloadOptions {
+    WorkloadOptions {
+        threads: 2,
+        ddl: true,
+        seed,
+        ..WorkloadOptions::default()
+    }
+}
+
+fn check_set(place: &Place, set: &str) {
+    let request = VerifyRequest {
+        path: place.path(set),
+        chain: Vec::new(),
+        only_this: false,
+        quick: false,
+    };
+    let report = verify(&request, &common::job()).unwrap();
+    assert!(report.problems.is_empty(), "{:?}", report.problems);
+}
+
+#[test]
+fn a_quiet_server_is_restored_as_it_was() {
+    let (server, place) = (donor(ServerOptions::default()), Place::new());
+    server.load_sysbench_like(2, 5000).unwrap();
+    server.sql("CREATE DATABASE empty_schema").unwrap();
+    let report = remote_full(&place, &server, "full", |_| ()).unwrap();
+    assert_eq!(report.kind, SetKind::Full);
+    assert!(!report.binlog.gtid_executed.is_empty(), "{report:?}");
+    let before = testkit::snapshot(&server).unwrap();
+    check_set(&place, "full");
+    place.restore("full", "data");
+    let restored = place.boot("data", &[]);
+    check_restored(&restored, &report);
+    testkit::assert_same(&before, &testkit::snapshot(&restored).unwrap());
+}
+
+#[test]
+fn full_and_increments_under_load_and_ddl_equal_the_donor() {
+    let (server, place) = (donor(ServerOptions::default()), Place::new());
+    server.load_sysbench_like(2, 20000).unwrap();
+    let workload = Workload::start(&server, load(7)).unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    let full = remote_full(&place, &server, "full", |_| ()).unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    let first = increment(&place, &server, "incr1", "full");
+    std::thread::sleep(Duration::from_secs(2));
+    let second = increment(&place, &server, "incr2", "incr1");
+    std::thread::sleep(Duration::from_secs(1));
+    let stats = workload.stop();
+    assert!(stats.transactions > 50 && stats.ddl > 10, "{stats:?}");
+    for (set, report) in [("full", full), ("incr1", first), ("incr2", second)] {
+        if set != "full" {
+            assert_eq!(report.pages_by, PagesBy::Scan);
+        }
+        check_set(&place, set);
+        let data = format!("data-{set}");
+        place.restore(set, &data);
+        let restored = place.boot(&data, &[]);
+        check_restored(&restored, &report);
+        Workload::check(&restored).unwrap();
+        check_with_binlog(&server, &restored, &report);
+    }
+}

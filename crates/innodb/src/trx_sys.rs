@@ -1,0 +1,284 @@
+//! The binary log position that a server keeps in the system tablespace.
+//!
+//! Page 5 of the system tablespace has it, 1000 bytes before the end of the page's body:
+//!
+//! | offset | bytes | |
+//! |---|---|---|
+//! | 0 | 4 | 873422344 when the rest has a meaning |
+//! | 4 | 4 | position, high half |
+//! | 8 | 4 | position, low half |
+//! | 12 | 512 | name of the file, ending with a zero byte |
+//!
+//! The server changes it with every transaction that it commits while one of its clones runs, and
+//! writes the page itself rarely. So the newest position is in the redo log: as records that write
+//! four bytes or a text into this page. Their layout (`mtr0log.cc`): type, with bit `0x80` for a
+//! mini-transaction of one record; space id and page number, compressed; offset in the page (2);
+//! then a compressed number (type 4), or length (2) and bytes (type 30).
+
+use crate::bytes::{u16_at, u32_at};
+use crate::geometry::PageSize;
+
+/// A binary log position.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RecordedPosition {
+    /// Name of the file, as the server calls it: it may have a directory.
+    pub file: String,
+    /// Offset in bytes.
+    pub position: u64,
+}
+
+/// Number of the page that has the position.
+pub const TRX_SYS_PAGE: u32 = 5;
+
+/// Follows the position through a page and the log written after it.
+#[derive(Debug, Clone)]
+pub struct PositionScan {
+    /// Offset of the position in the page.
+    at: u16,
+    current: RecordedPosition,
+    highest: Option<RecordedPosition>,
+    /// The end of the log scanned last: a record may go on in what comes.
+    rest: Vec<u8>,
+}
+
+impl PositionScan {
+    /// For a server of this page size.
+    pub fn new(page_size: PageSize) -> Self {
+        // Pages are 64 KiB at most.
+        let at = (page_size.get() - 1000 + 38) as u16;
+        Self {
+            at,
+            current: RecordedPosition::default(),
+            highest: None,
+            rest: Vec::new(),
+        }
+    }
+
+    /// Takes the position in an image of the page.
+    pub fn page(&mut self, page: &[u8]) {
+        let at = usize::from(self.at);
+        if u32_at(page, at) != Some(MAGIC) {
+            return;
+        }
+        let half = |at| u64::from(u32_at(page, at).unwrap_or(0));
+        let name = page.get(at + 12..(at + 12 + NAME).min(page.len()));
+        if let Some(file) = name.and_then(name_of) {
+            self.current = RecordedPosition {
+                file,
+                position: half(at + 4) << 32 | half(at + 8),
+            };
+            self.count();
+        }
+    }
+
+    /// Takes the next piece of log: the bytes of blocks without their headers and trailers.
+    pub fn log(&mut self, bytes: &[u8]) {
+        let mut log = std::mem::take(&mut self.rest);
+        log.extend_from_slice(bytes);
+        let end = log.len().saturating_sub(LONGEST);
+        self.scan(&log, end);
+        log.drain(..end);
+        self.rest = log;
+    }
+
+    /// The highest position found. Transactions need not write theirs in the binary log's order.
+    pub fn finish(mut self) -> Option<RecordedPosition> {
+        let log = std::mem::take(&mut self.rest);
+        self.scan(&log, log.len());
+        self.highest
+    }
+
+    /// Applies the records that begin before `end`.
+    fn scan(&mut self, log: &[u8], end: usize) {
+        for at in 0..end {
+            // Space 0, page 5: one byte each.
+            if log.get(at + 1..at + 3) != Some(&[0, TRX_SYS_PAGE as u8]) {
+                continue;
+            }
+            let (Some(kind), Some(offset)) = (log.get(at), u16_at(log, at + 3)) else {
+                continue;
+            };
+            let Some(field) = offset.checked_sub(self.at) else {
+                continue;
+            };
+            let body = log.get(at + 5..).unwrap_or_default();
+            match (kind & !SINGLE, field) {
+                (FOUR_BYTES, 4) => {
+                    if let Some(high) = compressed(body) {
+                        let low = self.current.position & 0xFFFF_FFFF;
+                        self.current.position = u64::from(high) << 32 | low;
+                    }
+                }
+                (FOUR_BYTES, 8) => {
+                    if let Some(low) = compressed(body) {
+                        let high = self.current.position >> 32 << 32;
+                        self.current.position = high | u64::from(low);
+                        self.count();
+                    }
+                }
+                (TEXT, 12) => {
+                    let length = usize::from(u16_at(body, 0).unwrap_or(0));
+                    let text = body.get(2..2 + length.min(NAME));
+                    if let Some(file) = text.and_then(name_of)
+                        && file != self.current.file
+                    {
+                        // The position follows.
+                        self.current.file = file;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn count(&mut self) {
+        let order = |position: &RecordedPosition| {
+            (
+                position.file.len(),
+                position.file.clone(),
+                position.position,
+            )
+        };
+        let newer = self
+            .highest
+            .as_ref()
+            .is_none_or(|highest| order(&self.current) > order(highest));
+        if newer && !self.current.file.is_empty() {
+            self.highest = Some(self.current.clone());
+        }
+    }
+}
+
+/// The text before a zero byte or the end, if it is one.
+fn name_of(bytes: &[u8]) -> Option<String> {
+    let name = bytes.split(|byte| *byte == 0).next()?;
+    let name = std::str::from_utf8(name).ok()?;
+    let printable = !name.is_empty() && !name.chars().any(char::is_control);
+    printable.then(|| name.to_owned())
+}
+
+/// A number in one to five bytes: how many is in the first one.
+fn compressed(bytes: &[u8]) -> Option<u32> {
+    let first = *bytes.first()?;
+    let two = || u16_at(bytes, 0).map(u32::from);
+    match first {
+        0..0x80 => Some(first.into()),
+        0x80..0xC0 => Some(two()? & 0x3FFF),
+        0xC0..0xE0 => {
+            let [a, b, c] = *bytes.first_chunk::<3>()?;
+            Some(u32::from_be_bytes([0, a & 0x1F, b, c]))
+        }
+        0xE0..0xF0 => Some(u32_at(bytes, 0)? & 0x0FFF_FFFF),
+        0xF0..0xF8 => u32_at(bytes, 1),
+        // Numbers close to 2^32, with fewer bytes.
+        0xF8..0xFC => {
+            let value = two()? & 0x03FF;
+            Some(0xFFFF_FC00 | value)
+        }
+        0xFC..0xFE => {
+            let [a, b, c] = *bytes.first_chunk::<3>()?;
+            Some(u32::from_be_bytes([0xFF, 0xFE | a & 1, b, c]))
+        }
+        _ => {
+            let value = u32_at(bytes, 0)? & 0x00FF_FFFF;
+            Some(0xFF00_0000 | value)
+        }
+    }
+}
+
+const MAGIC: u32 = 873_422_344;
+/// Bytes for the name of the file.
+const NAME: usize = 512;
+/// A record of the longest name.
+const LONGEST: usize = 5 + 2 + NAME;
+const FOUR_BYTES: u8 = 4;
+const TEXT: u8 = 30;
+const SINGLE: u8 = 0x80;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(kind: u8, field: u16, body: &[u8]) -> Vec<u8> {
+        let offset = (16384 - 1000 + 38 + field).to_be_bytes();
+        [&[kind, 0, 5], &offset[..], body].concat()
+    }
+
+    fn text(name: &str) -> Vec<u8> {
+        let length = (name.len() as u16 + 1).to_be_bytes();
+        record(TEXT, 12, &[&length, name.as_bytes(), b"\0"].concat())
+    }
+
+    fn scan(pieces: &[&[u8]]) -> Option<RecordedPosition> {
+        let mut scan = PositionScan::new(PageSize::DEFAULT);
+        for piece in pieces {
+            scan.log(piece);
+        }
+        scan.finish()
+    }
+
+    #[test]
+    fn the_highest_position_counts_wherever_the_log_is_cut() {
+        let log = [
+            b"something else \0\x05".to_vec(),
+            text("./binlog.000009"),
+            record(FOUR_BYTES, 4, &[1]),
+            record(FOUR_BYTES | SINGLE, 8, &[0xF0, 0xFF, 0xFF, 0, 1]),
+            text("./binlog.000010"),
+            record(FOUR_BYTES, 4, &[0]),
+            record(FOUR_BYTES, 8, &[0x80 | 0x12, 0x34]),
+            record(FOUR_BYTES, 8, &[0x44]),
+        ]
+        .concat();
+        let expected = RecordedPosition {
+            file: "./binlog.000010".into(),
+            position: 0x1234,
+        };
+        for cut in 0..log.len() {
+            let (first, second) = log.split_at(cut);
+            assert_eq!(scan(&[first, second]).as_ref(), Some(&expected), "{cut}");
+        }
+        let bytes: Vec<&[u8]> = log.chunks(1).collect();
+        assert_eq!(scan(&bytes), Some(expected));
+    }
+
+    #[test]
+    fn the_page_counts_until_the_log_says_more() {
+        let mut page = vec![0; 16384];
+        let at = 16384 - 1000 + 38;
+        page[at..at + 4].copy_from_slice(&MAGIC.to_be_bytes());
+        page[at + 8..at + 12].copy_from_slice(&157u32.to_be_bytes());
+        page[at + 12..at + 17].copy_from_slice(b"log.1");
+        let mut scan = PositionScan::new(PageSize::DEFAULT);
+        scan.page(&page);
+        let mut later = scan.clone();
+        let found = |position| {
+            let file = "log.1".to_owned();
+            Some(RecordedPosition { file, position })
+        };
+        assert_eq!(scan.finish(), found(157));
+        later.log(&record(FOUR_BYTES, 8, &[0x81, 0]));
+        assert_eq!(later.finish(), found(256));
+    }
+
+    #[test]
+    fn numbers_of_every_length() {
+        for (bytes, number) in [
+            (&[0x7F][..], 0x7F),
+            (&[0xBF, 0xFF], 0x3FFF),
+            (&[0xDF, 0xFF, 0xFF], 0x1F_FFFF),
+            (&[0xEF, 0xFF, 0xFF, 0xFF], 0x0FFF_FFFF),
+            (&[0xF0, 0x12, 0x34, 0x56, 0x78], 0x1234_5678),
+            (&[0xFB, 0xFF], 0xFFFF_FFFF),
+        ] {
+            assert_eq!(compressed(bytes), Some(number));
+            assert_eq!(compressed(&bytes[..bytes.len() - 1]), None);
+        }
+    }
+
+    #[test]
+    fn a_log_without_positions_has_none() {
+        assert_eq!(scan(&[&[0; 4000], &[4, 0, 5]]), None);
+        assert_eq!(scan(&[&record(FOUR_BYTES, 8, &[7])]), None);
+    }
+}
