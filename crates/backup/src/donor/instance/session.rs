@@ -298,7 +298,7 @@ impl Session {
     }
 
     /// Asks for a checkpoint at the current LSN; `false` where the server has no such function.
-    pub(super) fn sharp_checkpoint(&mut self) -> Result<bool> {
+    pub(in crate::donor) fn sharp_checkpoint(&mut self) -> Result<bool> {
         match self.number(
             "request a checkpoint",
             "SELECT innodb_redo_log_sharp_checkpoint()",

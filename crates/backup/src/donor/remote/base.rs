@@ -2,7 +2,7 @@
 
 use super::files::RemoteFile;
 use crate::donor::instance::IncrementFrom;
-use crate::set::{BackupSet, SetId};
+use crate::set::{BackupSet, Means, SetId};
 use crate::{Error, Result};
 use innodb::lsn::Lsn;
 use std::collections::HashMap;
@@ -16,6 +16,8 @@ pub(super) struct Base {
     /// Page sizes of the parent's files, by space id and first page; `None` without a parent, when
     /// every file has to be taken for one that the parent had.
     files: Option<HashMap<(u32, u32), u32>>,
+    /// What the parent knows of the donor.
+    pub means: Option<Means>,
 }
 
 impl Base {
@@ -27,6 +29,7 @@ impl Base {
                     parent: None,
                     start: *lsn,
                     files: None,
+                    means: None,
                 });
             }
             IncrementFrom::Set(path) => path,
@@ -57,6 +60,7 @@ impl Base {
             // The parent's redo is not used: its pages have every change up to here.
             start: manifest.lsn.checkpoint,
             files: Some(files.collect()),
+            means: manifest.means.clone(),
         })
     }
 

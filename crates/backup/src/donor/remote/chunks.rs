@@ -31,6 +31,11 @@ impl Chunks {
         })
     }
 
+    /// How many chunks the stage has.
+    pub(super) fn total(&self) -> u32 {
+        self.total
+    }
+
     /// Takes note of a block; whether it is one that is still needed.
     pub(super) fn accept(&mut self, chunk: u32, block: u32) -> Result<bool> {
         if chunk == 0 || chunk > self.total || block == 0 || block > MAX_BLOCKS {

@@ -192,6 +192,37 @@ impl Conversation {
             return Err(Error::server("receive from the donor", why));
         }
         tracing::warn!(error = %why, "the connection to the donor was lost: coming back");
+        self.rejoin(why, patience, job)
+    }
+
+    /// Chunks of the stage.
+    pub(super) fn chunks_of_stage(&self) -> u32 {
+        self.chunks().total()
+    }
+
+    /// Has the donor send, of the stage, only what is missing in `chunks`: breaks off, and comes
+    /// back as after a lost connection.
+    pub(super) fn ask_again(&mut self, chunks: Chunks, job: &Job) -> Result<()> {
+        self.chunks = Mutex::new(chunks);
+        if let Some(links) = &mut self.links {
+            let ack = Ack {
+                error: BROKEN_OFF,
+                locator: self.locator.clone(),
+                stage: None,
+            };
+            let helper = &mut links.helper;
+            let told = helper.send(&Command::Ack(ack));
+            if let Err(error) = told.and_then(|()| helper.complete(&self.network, job)) {
+                // It will notice that the connections are closed.
+                tracing::debug!(?error, "the donor was not told that we break off");
+            }
+        }
+        self.links = None;
+        let patience = self.network.options.connect_retry.max(BUSY);
+        self.rejoin(wire::Error::Closed, patience, job)
+    }
+
+    fn rejoin(&mut self, why: wire::Error, patience: Duration, job: &Job) -> Result<()> {
         let received = {
             let mut chunks = self.chunks();
             chunks.resume();
@@ -504,6 +535,10 @@ fn unexpected(response: &Response<'_>, wanted: &str) -> LinkError {
 fn closed() -> Error {
     Error::refused(2013, "the connection to the donor is closed", "")
 }
+
+/// An error of the network ("error reading communication packets"): the donor waits for the client
+/// to come back.
+const BROKEN_OFF: i32 = 1158;
 
 /// As many tasks as a donor gives one clone.
 const MAX_CONNECTIONS: usize = 128;

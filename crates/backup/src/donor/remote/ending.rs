@@ -40,6 +40,7 @@ impl RemoteDonor {
             },
             binlog,
             page_size: self.facts.page_size.get(),
+            means: Some(self.watch.means()),
             pages_by: match self.base {
                 None => PagesBy::All,
                 Some(_) => PagesBy::Scan,

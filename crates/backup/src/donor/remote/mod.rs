@@ -12,11 +12,13 @@
 mod base;
 mod chunks;
 mod conversation;
+mod counters;
 mod deliver;
 mod ending;
 mod facts;
 mod files;
 mod intake;
+mod leave_out;
 mod link;
 mod names;
 mod options;
@@ -31,6 +33,7 @@ use self::conversation::Conversation;
 use self::deliver::Delivering;
 use self::facts::{Executed, Facts};
 use self::files::Files;
+use self::leave_out::Watch;
 use self::link::Network;
 use self::redo::RedoSink;
 use self::sinks::{FileSink, PageSink};
@@ -53,6 +56,7 @@ pub struct RemoteDonor {
     facts: Facts,
     base: Option<Base>,
     session: Session,
+    watch: Watch,
     files: Files,
     /// Where the set is made: what has no place there yet is kept beside it.
     scratch: PathBuf,
@@ -84,12 +88,14 @@ impl RemoteDonor {
             None => None,
         };
         let source = options.connect.endpoint.to_string();
+        let watch = Watch::begin(&mut session);
         let network = Network::new(options);
         let conversation = Conversation::open(network, job.parallel(), job)?;
         Ok(Self {
             source,
             base,
             session,
+            watch,
             files: Files::new(facts.page_size),
             scratch: scratch.to_owned(),
             conversation: Mutex::new(Some(conversation)),
@@ -137,19 +143,13 @@ impl RemoteDonor {
         let conversation = self.conversation()?;
         let end = conversation.first_end(job)?;
         let begin = conversation.next_stage(end, CloneStage::FileCopy, &mut files, job)?;
-        conversation.add_workers(job)?;
         let threads = conversation.connections();
         self.files = files;
         job.progress.begin(Stage::FileCopy, threads, begin.estimate);
-        if let Some(base) = &self.base {
-            tracing::info!(
-                since = %base.start,
-                files = self.files.live().count(),
-                "the donor sends every page, and those whose LSN is not below the base's checkpoint \
-                 are kept: this saves storage, not network"
-            );
-            return Ok(());
+        if self.base.is_some() {
+            return self.leave_out(begin.estimate, job);
         }
+        self.conversation()?.add_workers(job)?;
         let plan = self.delivering.plan_of_full(&self.files)?;
         recipient.begin(Stage::FileCopy, &plan)?;
         self.delivering.add_buffer_pool(&self.files, &**recipient)
@@ -180,6 +180,7 @@ impl RemoteDonor {
     /// Receives PAGE COPY and REDO COPY to their end and lets the donor go, then tells the
     /// recipient what there is.
     fn begin_page_copy(&mut self, recipient: &Arc<dyn Recipient>, job: &Job) -> Result<()> {
+        self.count_files();
         let end = self
             .file_end
             .get_mut()
@@ -222,6 +223,7 @@ impl RemoteDonor {
         }
         drop(conversation);
         tracing::info!("the donor has sent everything");
+        self.count_writes();
         sinks::check_received(&self.files)?;
         self.redo = Some(redo);
         let spool = self.spool.as_ref().ok_or_else(out_of_order)?;

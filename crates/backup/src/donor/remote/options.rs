@@ -11,6 +11,9 @@ pub struct RemoteOptions {
     pub connect: ConnectOptions,
     /// What an increment is based on; `None` for a full backup.
     pub from: Option<IncrementFrom>,
+    /// Have every page travel, and find those that changed by their LSN, also when the donor could
+    /// be told to leave some out.
+    pub scan: bool,
     /// How long DDL on the donor and the beginning of the clone wait for one another.
     pub ddl_timeout: Duration,
     /// Wait until the donor is free, however long another clone of it takes.
@@ -27,6 +30,7 @@ impl RemoteOptions {
         Self {
             connect,
             from: None,
+            scan: false,
             ddl_timeout: Duration::from_secs(300),
             wait_for_donor: false,
             connect_retry: Duration::from_secs(300),
