@@ -20,7 +20,10 @@ use testkit::{Server, ServerOptions, Workload, WorkloadOptions};
 fn counted_donor() -> Server {
     let server = donor(ServerOptions::default());
     server
-        .sql("GRANT SELECT ON performance_schema.* TO cloner@'%'")
+        .sql(
+            "GRANT SELECT ON performance_schema.* TO cloner@'%'; \
+             GRANT SYSTEM_VARIABLES_ADMIN ON *.* TO cloner@'%'",
+        )
         .unwrap();
     server
 }
@@ -43,6 +46,12 @@ fn increment(
 fn means(place: &Place, set: &str) -> Means {
     let set = BackupSet::open(&place.path(set)).unwrap();
     set.manifest().means.clone().unwrap()
+}
+
+/// The variables that an increment by a page list borrows.
+fn variables(server: &Server) -> Vec<String> {
+    let sql = "SELECT @@GLOBAL.innodb_buffer_pool_filename, @@GLOBAL.mysqlbackup.backupid";
+    server.sql_rows(sql).unwrap().remove(0)
 }
 
 /// Waits until the server has nothing left to purge or to write.
@@ -99,7 +108,9 @@ fn increments_are_the_same_by_whatever_means_under_load_and_ddl() {
         .sql("UPDATE sbtest.sbtest2 SET pad = 'changed' WHERE id % 100 = 0")
         .unwrap();
     std::thread::sleep(Duration::from_secs(1));
-    let second = increment(&place, &server, "incr2", "incr1", |_| ());
+    let second = increment(&place, &server, "incr2", "incr1", |options| {
+        options.page_track = true;
+    });
     assert_eq!(means(&place, "incr2").by, LeftOutBy::WriteCounters);
     server
         .sql("UPDATE sbtest.sbtest3 SET pad = 'changed' WHERE id % 100 = 0")
@@ -107,9 +118,14 @@ fn increments_are_the_same_by_whatever_means_under_load_and_ddl() {
     std::thread::sleep(Duration::from_secs(1));
     let stats = workload.stop();
     assert!(stats.transactions > 50 && stats.ddl > 10, "{stats:?}");
-    // Of a quiet server both means make the same.
+    // Of a quiet server all means make the same.
     quiesce(&server);
     let counted = increment(&place, &server, "counted", "incr2", |_| ());
+    let listed = increment(&place, &server, "listed", "incr2", |options| {
+        options.page_track = true;
+    });
+    assert_eq!(means(&place, "listed").by, LeftOutBy::PageList);
+    assert_eq!(variables(&server), ["ib_buffer_pool", "NULL"]);
     let scanned = increment(&place, &server, "scanned", "incr2", |options| {
         options.scan = true;
     });
@@ -120,18 +136,24 @@ fn increments_are_the_same_by_whatever_means_under_load_and_ddl() {
         counted.bytes_read + saved.left_out / 10 * 9 < scanned.bytes_read,
         "{counted:?} {saved:?} {scanned:?}"
     );
-    place.restore("counted", "data-counted");
-    place.restore("scanned", "data-scanned");
-    let (one, other) = (place.path("data-counted"), place.path("data-scanned"));
-    let schemas = ["sbtest", "load"];
-    let (one, other) = (tables(&one, &schemas), tables(&other, &schemas));
-    assert!(one.keys().eq(other.keys()));
-    let different = one.iter().filter(|(name, bytes)| other[*name] != **bytes);
-    assert_eq!(different.map(|(name, _)| name).collect::<Vec<_>>(), [""; 0]);
+    let restored = |set: &str| {
+        let data = format!("data-{set}");
+        place.restore(set, &data);
+        tables(&place.path(&data), &["sbtest", "load"])
+    };
+    let all = restored("scanned");
+    for set in ["counted", "listed"] {
+        let some = restored(set);
+        assert!(some.keys().eq(all.keys()), "{set}");
+        let different = all.iter().filter(|(name, bytes)| some[*name] != **bytes);
+        let different: Vec<_> = different.map(|(name, _)| name).collect();
+        assert_eq!(different, [""; 0], "{set}");
+    }
     for (set, report) in [
         ("incr1", first),
         ("incr2", second),
         ("counted", counted),
+        ("listed", listed),
         ("scanned", scanned),
     ] {
         let data = format!("data-{set}");
@@ -148,7 +170,7 @@ fn increments_are_the_same_by_whatever_means_under_load_and_ddl() {
 #[test]
 fn counters_that_lie_are_not_believed() {
     let (mut server, place) = (counted_donor(), Place::new());
-    server.load_sysbench_like(2, 20000).unwrap();
+    server.load_sysbench_like(3, 20000).unwrap();
     remote_full(&place, &server, "set0", |_| ()).unwrap();
     let write = "UPDATE sbtest.sbtest1 SET pad = CONCAT('x', SUBSTR(pad, 2)) WHERE id % 10 = 3; \
                  SELECT innodb_redo_log_sharp_checkpoint()";
@@ -211,4 +233,126 @@ fn counters_that_lie_are_not_believed() {
     let restored = place.boot("data", &[]);
     check_restored(&restored, &report);
     testkit::assert_same(&before, &testkit::snapshot(&restored).unwrap());
+}
+
+/// Changes few pages, so few that a list of them is made.
+fn change_little(server: &Server) {
+    server
+        .sql("UPDATE sbtest.sbtest1 SET pad = CONCAT('y', SUBSTR(pad, 2)) WHERE id BETWEEN 100 AND 120")
+        .unwrap();
+}
+
+#[test]
+fn without_changes_or_with_few_a_list_of_pages_is_enough() {
+    let (server, place) = (counted_donor(), Place::new());
+    server.load_sysbench_like(2, 30000).unwrap();
+    quiesce(&server);
+    let tracked = |name: &str, base: &str| {
+        increment(&place, &server, name, base, |options| {
+            options.page_track = true;
+        })
+    };
+    remote_full(&place, &server, "full", |options| options.page_track = true).unwrap();
+    let idle = tracked("idle", "full");
+    assert_eq!(means(&place, "idle").by, LeftOutBy::PageList);
+    change_little(&server);
+    let few = tracked("few", "idle");
+    assert_eq!(means(&place, "few").by, LeftOutBy::PageList);
+    assert!(
+        idle.bytes_read < 8 << 20 && few.bytes_read < 8 << 20,
+        "{idle:?} {few:?}"
+    );
+    // Too many for PAGE COPY alone: the list has them.
+    server
+        .sql("CREATE TABLE sbtest.more SELECT * FROM sbtest.sbtest2; UPDATE sbtest.sbtest2 SET k = k + 1")
+        .unwrap();
+    quiesce(&server);
+    change_little(&server);
+    let last = tracked("last", "few");
+    assert_eq!(means(&place, "last").by, LeftOutBy::PageList);
+    assert_eq!(variables(&server), ["ib_buffer_pool", "NULL"]);
+    let before = testkit::snapshot(&server).unwrap();
+    place.restore("last", "data");
+    let restored = place.boot("data", &[]);
+    check_restored(&restored, &last);
+    testkit::assert_same(&before, &testkit::snapshot(&restored).unwrap());
+}
+
+#[test]
+fn another_program_at_work_is_left_alone() {
+    let (server, place) = (counted_donor(), Place::new());
+    server.load_sysbench_like(2, 20000).unwrap();
+    quiesce(&server);
+    remote_full(&place, &server, "full", |options| options.page_track = true).unwrap();
+    server
+        .sql("SET GLOBAL mysqlbackup.backupid = '4711'")
+        .unwrap();
+    change_little(&server);
+    increment(&place, &server, "incr", "full", |options| {
+        options.page_track = true
+    });
+    assert_eq!(means(&place, "incr").by, LeftOutBy::WriteCounters);
+    assert_eq!(variables(&server), ["ib_buffer_pool", "4711"]);
+}
+
+/// Run by the test below in a process of its own, to be killed.
+#[test]
+fn an_increment_that_dies() {
+    let Some(port) = std::env::var_os("INNOCLONE_TEST_DIES_ON") else {
+        return;
+    };
+    let port: u16 = port.to_str().unwrap().parse().unwrap();
+    let place = std::env::var_os("INNOCLONE_TEST_DIES_IN").unwrap();
+    network::run_increment(port, Path::new(&place), "full", |options| {
+        options.page_track = true;
+    });
+}
+
+#[test]
+fn variables_are_given_back_when_the_program_is_killed() {
+    let (server, place) = (counted_donor(), Place::new());
+    server.load_sysbench_like(2, 20000).unwrap();
+    quiesce(&server);
+    remote_full(&place, &server, "full", |options| options.page_track = true).unwrap();
+    // More than fits between two start points: a list is needed.
+    server
+        .sql("CREATE TABLE sbtest.more SELECT * FROM sbtest.sbtest2; UPDATE sbtest.sbtest2 SET k = k + 1")
+        .unwrap();
+    quiesce(&server);
+    let mut caught = false;
+    for _ in 0..10 {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "an_increment_that_dies"])
+            .env("INNOCLONE_TEST_DIES_ON", server.port().to_string())
+            .env("INNOCLONE_TEST_DIES_IN", place.scratch.path())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let ended = loop {
+            if variables(&server)[0].starts_with("#meb/") {
+                break false;
+            }
+            if child.try_wait().unwrap().is_some() {
+                break true;
+            }
+        };
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let begin = Instant::now();
+        while variables(&server) != ["ib_buffer_pool", "NULL"] {
+            assert!(
+                begin.elapsed() < Duration::from_secs(100),
+                "{:?}",
+                variables(&server)
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let _ = std::fs::remove_dir_all(place.path("dying"));
+        if !ended {
+            caught = true;
+            break;
+        }
+    }
+    assert!(caught, "the variable was never seen changed");
 }

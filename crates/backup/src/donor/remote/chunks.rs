@@ -71,6 +71,13 @@ impl Chunks {
         }
     }
 
+    /// Only the blocks of a chunk after these are wanted.
+    pub(super) fn begin_after(&mut self, chunk: u32, blocks: u32) {
+        if (1..=self.total).contains(&chunk) {
+            self.partial.insert(chunk, blocks);
+        }
+    }
+
     /// The stage has ended.
     pub(super) fn complete_all(&mut self) {
         self.partial.clear();

@@ -235,6 +235,13 @@ impl Files {
         })
     }
 
+    /// The first file is not what the donor has it for.
+    pub(super) fn discard_first(&mut self) {
+        if let Some(file) = self.all.first_mut() {
+            file.gone = true;
+        }
+    }
+
     /// The files that are there, as the recipient knows them.
     pub(super) fn describe(&self) -> Result<Vec<(u32, FileDesc)>> {
         let names: Vec<Name> = self.live().map(|(_, file)| file.name.clone()).collect();

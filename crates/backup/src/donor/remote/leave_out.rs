@@ -9,12 +9,17 @@
 //! LSN decides.
 
 use super::RemoteDonor;
+use super::base::Base;
 use super::chunks::Chunks;
 use super::counters::{self, Believed, Rows};
 use super::files::{Files, RemoteFile};
+use super::left_out::LeftOut;
+use super::options::RemoteOptions;
+use super::page_list::{ListSink, PageList, Pages};
 use crate::files::FileKind;
 use crate::set::{LeftOutBy, Means, WriteCounters};
 use crate::{Job, Result};
+use innodb::lsn::Lsn;
 use wire::clone::Stage as CloneStage;
 
 /// Less than this is not worth a new connection.
@@ -32,6 +37,8 @@ pub(super) struct Watch {
     counters: Option<WriteCounters>,
     by: LeftOutBy,
     left_out: u64,
+    /// Where a list of pages for the next increment begins; zero without page tracking.
+    pub page_track: Lsn,
 }
 
 impl Watch {
@@ -44,6 +51,40 @@ impl Watch {
             counters: None,
             by: LeftOutBy::Nothing,
             left_out: 0,
+            page_track: Lsn::ZERO,
+        }
+    }
+
+    /// With page tracking: sees that it is on, and has the list made that an increment needs.
+    pub(super) fn prepare(
+        &mut self,
+        session: &mut super::Session,
+        options: &RemoteOptions,
+        base: Option<&Base>,
+    ) -> Result<Option<PageList>> {
+        if !options.page_track {
+            return Ok(None);
+        }
+        let started_at = self.started_at.clone().ok();
+        let same_process = |base: &&Base| {
+            let means = base.means.as_ref().zip(started_at);
+            means.is_some_and(|(means, at)| means.is_same_process(at))
+        };
+        let base = base.filter(|base| base.page_track > Lsn::ZERO);
+        let Some(base) = base.filter(same_process) else {
+            // A start point from before a crash is not reliable, and the server may hand it out
+            // again. Nothing of ours goes on from the old ones.
+            session.tracking_set(false)?;
+            session.tracking_set(true)?;
+            tracing::info!("page tracking begins anew");
+            return Ok(None);
+        };
+        match PageList::prepare(session, &options.connect, base.page_track.get()) {
+            Ok(list) => Ok(Some(list)),
+            Err(doubt) => {
+                tracing::info!(reason = doubt, "the donor makes no list of changed pages");
+                Ok(None)
+            }
         }
     }
 
@@ -63,6 +104,63 @@ impl RemoteDonor {
     /// when all files are announced and nothing has been received; `estimate` is what the donor
     /// would send in bytes.
     pub(super) fn leave_out(&mut self, estimate: u64, job: &Job) -> Result<()> {
+        let listed = self.page_list.take();
+        // Then the first file is not to be taken for a dump of the buffer pool.
+        let has_list = listed.as_ref().is_some_and(|list| list.file().is_some());
+        let listed = match listed {
+            Some(list) => self.listed(list, job)?,
+            None => Err("it was not asked for".to_owned()),
+        };
+        let (by, mut left_out) = match listed {
+            Ok(pages) => (LeftOutBy::PageList, self.without(&pages)),
+            Err(doubt) => {
+                tracing::info!(reason = doubt, "no list of changed pages is used");
+                (LeftOutBy::WriteCounters, self.without_idle_files()?)
+            }
+        };
+        let (bytes, files) = (left_out.bytes(), left_out.files());
+        if has_list && self.files.get(0)?.gone {
+            left_out.whole(0, self.files.get(0)?);
+        }
+        if bytes >= WORTH || has_list {
+            let total = self.conversation()?.chunks_of_stage();
+            let chunks = left_out.into_chunks(&self.files, total)?;
+            self.conversation()?.ask_again(chunks, job)?;
+        } else {
+            self.conversation()?.add_workers(job)?;
+        }
+        if bytes < WORTH {
+            tracing::info!(
+                since = %self.start_lsn(),
+                files = self.files.live().count(),
+                "the donor sends every page, and those whose LSN is not below the base's checkpoint \
+                 are kept: this saves storage, not network"
+            );
+            return Ok(());
+        }
+        self.watch.by = by;
+        self.watch.left_out = bytes;
+        let means = by.label();
+        tracing::info!(
+            means,
+            files,
+            bytes,
+            of = estimate,
+            "bytes of files that were not written since the base do not travel; of what travels \
+             the pages whose LSN is not below the base's checkpoint are kept"
+        );
+        Ok(())
+    }
+
+    fn without(&self, pages: &Pages) -> LeftOut {
+        let page_size = self.facts.page_size.get();
+        let base = self.base.as_ref();
+        base.map_or_else(LeftOut::default, |base| {
+            LeftOut::without(pages, &self.files, base, page_size)
+        })
+    }
+
+    fn without_idle_files(&mut self) -> Result<LeftOut> {
         let scan = self.conversation()?.network.options.scan;
         let idle = match self.idle_files() {
             _ if scan => Vec::new(),
@@ -75,37 +173,58 @@ impl RemoteDonor {
                 Vec::new()
             }
         };
-        let sizes = idle.iter().map(|index| self.files.get(*index));
-        let bytes = sizes.map(|file| Ok(file?.size)).sum::<Result<u64>>()?;
-        if bytes < WORTH {
-            self.conversation()?.add_workers(job)?;
-            tracing::info!(
-                since = %self.start_lsn(),
-                files = self.files.live().count(),
-                "the donor sends every page, and those whose LSN is not below the base's checkpoint \
-                 are kept: this saves storage, not network"
-            );
-            return Ok(());
+        let mut left_out = LeftOut::default();
+        for index in idle {
+            left_out.whole(index, self.files.get(index)?);
         }
-        let mut chunks = Chunks::new(self.conversation()?.chunks_of_stage())?;
-        for index in &idle {
-            let file = self.files.get(*index)?;
-            for chunk in file.chunks.0..=file.chunks.1 {
-                chunks.complete(chunk);
+        Ok(left_out)
+    }
+
+    /// Receives the list of pages that were written since the base was made. In any case gives the
+    /// donor's variables back.
+    fn listed(&mut self, list: PageList, job: &Job) -> Result<Believed<Pages>> {
+        let Some((least, most)) = list.file() else {
+            let attached = list.is_attached();
+            list.end(&mut self.session);
+            // Nothing need be listed: PAGE COPY goes back to before the end of the base.
+            return Ok(if attached {
+                Ok(Pages::new())
+            } else {
+                Err("the donor has written too many pages meanwhile".to_owned())
+            });
+        };
+        let first = self.files.get(0)?;
+        let (size, first_chunks) = (first.size, first.chunks);
+        let is_list = first.space.is_none() && (least..=most).contains(&size);
+        let attached = list.is_attached();
+        let mut pages = Err("the donor has written too many pages meanwhile".to_owned());
+        if !is_list {
+            pages = Err("the donor does not send the list".to_owned());
+        } else if attached {
+            let conversation = self.conversation()?;
+            let mut chunks = Chunks::new(conversation.chunks_of_stage())?;
+            for chunk in 1..=conversation.chunks_of_stage() {
+                if !(first_chunks.0..=first_chunks.1).contains(&chunk) {
+                    chunks.complete(chunk);
+                }
             }
-            file.found().left_out = file.size;
+            conversation.ask_again(chunks, job)?;
+            let sink = ListSink::default();
+            // The end of the stage is not acknowledged: it is begun again.
+            conversation.receive(CloneStage::FileCopy, &sink, job)?;
+            let (found, received) = sink.into_pages();
+            pages = if received == size {
+                Ok(found)
+            } else {
+                Err("the list of pages is not whole".to_owned())
+            };
         }
-        self.conversation()?.ask_again(chunks, job)?;
-        self.watch.by = LeftOutBy::WriteCounters;
-        self.watch.left_out = bytes;
-        tracing::info!(
-            files = idle.len(),
-            bytes,
-            of = estimate,
-            "files of which the server counted no write since the base do not travel; of the \
-             others the pages whose LSN is not below the base's checkpoint are kept"
-        );
-        Ok(())
+        if self.files.get(0)?.space.is_none() {
+            // A dump of the buffer pool it is not, and only one is sent.
+            self.files.discard_first();
+        }
+        list.end(&mut self.session);
+        Ok(pages)
     }
 
     /// The files that were surely not written since the base was made.
@@ -138,14 +257,25 @@ impl RemoteDonor {
 
     /// Reads the counters of files, for the next increment. Before the end of FILE COPY is
     /// acknowledged: up to then the donor notes down every page that is written, and sends it.
-    pub(super) fn count_files(&mut self) {
+    pub(super) fn count_files(&mut self) -> Result<()> {
+        let page_track = self.conversation()?.network.options.page_track;
         // What the donor would write soon after is better written before. Where there is no such
         // function, fewer files are left out next time.
         if let Err(error) = self.session.sharp_checkpoint() {
             tracing::debug!(%error, "no checkpoint before the counters are read");
         }
+        if page_track {
+            // Before the last pages are taken. One that began before is as good.
+            match self.session.tracking_set(true) {
+                Ok(lsn) => self.watch.page_track = lsn,
+                Err(error) => {
+                    tracing::warn!(%error, "the next increment cannot use a list of pages");
+                }
+            }
+        }
         let settings = counters::check_settings(&mut self.session);
         self.watch.rows = settings.and_then(|()| Rows::ask(&mut self.session));
+        Ok(())
     }
 
     /// Reads what the server counted, for the next increment. After the clone.

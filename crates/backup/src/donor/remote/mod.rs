@@ -19,9 +19,11 @@ mod facts;
 mod files;
 mod intake;
 mod leave_out;
+mod left_out;
 mod link;
 mod names;
 mod options;
+mod page_list;
 mod redo;
 mod sinks;
 mod spool;
@@ -35,6 +37,7 @@ use self::facts::{Executed, Facts};
 use self::files::Files;
 use self::leave_out::Watch;
 use self::link::Network;
+use self::page_list::PageList;
 use self::redo::RedoSink;
 use self::sinks::{FileSink, PageSink};
 use self::spool::Spool;
@@ -57,6 +60,7 @@ pub struct RemoteDonor {
     base: Option<Base>,
     session: Session,
     watch: Watch,
+    page_list: Option<PageList>,
     files: Files,
     /// Where the set is made: what has no place there yet is kept beside it.
     scratch: PathBuf,
@@ -88,7 +92,8 @@ impl RemoteDonor {
             None => None,
         };
         let source = options.connect.endpoint.to_string();
-        let watch = Watch::begin(&mut session);
+        let mut watch = Watch::begin(&mut session);
+        let page_list = watch.prepare(&mut session, &options, base.as_ref())?;
         let network = Network::new(options);
         let conversation = Conversation::open(network, job.parallel(), job)?;
         Ok(Self {
@@ -96,6 +101,7 @@ impl RemoteDonor {
             base,
             session,
             watch,
+            page_list,
             files: Files::new(facts.page_size),
             scratch: scratch.to_owned(),
             conversation: Mutex::new(Some(conversation)),
@@ -143,7 +149,10 @@ impl RemoteDonor {
         let conversation = self.conversation()?;
         let end = conversation.first_end(job)?;
         let begin = conversation.next_stage(end, CloneStage::FileCopy, &mut files, job)?;
-        let threads = conversation.connections();
+        if let Some(list) = &mut self.page_list {
+            list.announced(&mut self.session);
+        }
+        let threads = self.conversation()?.connections();
         self.files = files;
         job.progress.begin(Stage::FileCopy, threads, begin.estimate);
         if self.base.is_some() {
@@ -180,7 +189,7 @@ impl RemoteDonor {
     /// Receives PAGE COPY and REDO COPY to their end and lets the donor go, then tells the
     /// recipient what there is.
     fn begin_page_copy(&mut self, recipient: &Arc<dyn Recipient>, job: &Job) -> Result<()> {
-        self.count_files();
+        self.count_files()?;
         let end = self
             .file_end
             .get_mut()

@@ -14,6 +14,9 @@ pub struct RemoteOptions {
     /// Have every page travel, and find those that changed by their LSN, also when the donor could
     /// be told to leave some out.
     pub scan: bool,
+    /// Have page tracking on, for increments that let only blocks with changed pages travel. Such
+    /// an increment changes `innodb_buffer_pool_filename` of the donor for a moment.
+    pub page_track: bool,
     /// How long DDL on the donor and the beginning of the clone wait for one another.
     pub ddl_timeout: Duration,
     /// Wait until the donor is free, however long another clone of it takes.
@@ -31,6 +34,7 @@ impl RemoteOptions {
             connect,
             from: None,
             scan: false,
+            page_track: false,
             ddl_timeout: Duration::from_secs(300),
             wait_for_donor: false,
             connect_retry: Duration::from_secs(300),
