@@ -89,6 +89,14 @@ impl Progress {
             .fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// Adds `bytes` that came over the network to the work done in `stage`.
+    pub fn receive(&self, stage: Stage, bytes: u64) {
+        self.advance(stage, bytes);
+        self.counters(stage)
+            .network
+            .fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// Counts `bytes` read from the donor, whatever the stage: page images, tracking files, redo.
     pub fn count_read(&self, bytes: u64) {
         self.source_bytes.fetch_add(bytes, Ordering::Relaxed);

@@ -4,7 +4,6 @@
 mod common;
 mod network;
 
-use backup::command::{VerifyRequest, verify};
 use backup::set::{PagesBy, SetKind};
 use common::{Place, check_with_binlog};
 use network::{check_restored, donor, increment, remote_full};
@@ -20,17 +19,6 @@ fn load(seed: u64) -> WorkloadOptions {
     }
 }
 
-fn check_set(place: &Place, set: &str) {
-    let request = VerifyRequest {
-        path: place.path(set),
-        chain: Vec::new(),
-        only_this: false,
-        quick: false,
-    };
-    let report = verify(&request, &common::job()).unwrap();
-    assert!(report.problems.is_empty(), "{:?}", report.problems);
-}
-
 #[test]
 fn a_quiet_server_is_restored_as_it_was() {
     let (server, place) = (donor(ServerOptions::default()), Place::new());
@@ -40,7 +28,7 @@ fn a_quiet_server_is_restored_as_it_was() {
     assert_eq!(report.kind, SetKind::Full);
     assert!(!report.binlog.gtid_executed.is_empty(), "{report:?}");
     let before = testkit::snapshot(&server).unwrap();
-    check_set(&place, "full");
+    network::check_set(&place, "full");
     place.restore("full", "data");
     let restored = place.boot("data", &[]);
     check_restored(&restored, &report);
@@ -65,7 +53,7 @@ fn full_and_increments_under_load_and_ddl_equal_the_donor() {
         if set != "full" {
             assert_eq!(report.pages_by, PagesBy::Scan);
         }
-        check_set(&place, set);
+        network::check_set(&place, set);
         let data = format!("data-{set}");
         place.restore(set, &data);
         let restored = place.boot(&data, &[]);

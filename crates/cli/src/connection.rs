@@ -63,6 +63,43 @@ pub(crate) struct ConnectionArgs {
     connect_timeout: Option<u32>,
 }
 
+/// `USER@HOST:PORT`, as `--from` takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DonorAddress {
+    user: Option<String>,
+    host: String,
+    port: u16,
+}
+
+impl std::str::FromStr for DonorAddress {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // A user's name may have an @ in it.
+        let (user, place) = match text.rsplit_once('@') {
+            Some((user, place)) => (Some(user), place),
+            None => (None, text),
+        };
+        let (host, port) = match place.strip_prefix('[') {
+            Some(rest) => rest.split_once(']').ok_or("the address has no ]")?,
+            None => place.split_at(place.find(':').unwrap_or(place.len())),
+        };
+        let port = match port.strip_prefix(':') {
+            Some(port) => port.parse().map_err(|_| "the port is no number")?,
+            None if port.is_empty() => 3306,
+            None => return Err("after ] comes :PORT"),
+        };
+        if host.is_empty() || user.is_some_and(str::is_empty) || port == 0 {
+            return Err("it is USER@HOST:PORT");
+        }
+        Ok(Self {
+            user: user.map(str::to_owned),
+            host: host.to_owned(),
+            port,
+        })
+    }
+}
+
 /// What to connect by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Protocol {
@@ -86,6 +123,28 @@ impl ConnectionArgs {
             env: &env,
             ask: &password::ask,
         })
+    }
+
+    /// The connection to a donor named in one word; everything else is said by the options.
+    pub(crate) fn resolve_donor(
+        &self,
+        donor: &DonorAddress,
+        options: &Options,
+    ) -> Result<ConnectOptions, Failure> {
+        let named = self.host.is_some() || self.port.is_some() || self.socket.is_some();
+        if named || self.protocol.is_some() || (donor.user.is_some() && self.user.is_some()) {
+            return Err(Failure::Usage(
+                "--from already says which server, by which account".to_owned(),
+            ));
+        }
+        let own = Self {
+            host: Some(donor.host.clone()),
+            port: Some(donor.port),
+            protocol: Some(Protocol::Tcp),
+            user: donor.user.clone().or_else(|| self.user.clone()),
+            ..self.clone()
+        };
+        own.resolve(options)
     }
 
     fn resolve_in(&self, around: Surroundings<'_>) -> Result<ConnectOptions, Failure> {

@@ -113,9 +113,11 @@ fn show(args: &GlobalArgs) -> Show {
 /// The group of this program.
 pub(crate) const OWN_GROUP: &str = "innoclone";
 /// The options of this program that option files may set, besides those of the connection.
-const OWN_KEYS: [&str; 5] = [
+const OWN_KEYS: [&str; 7] = [
+    "connect-retry",
     "datadir",
     "lock-wait-timeout",
+    "network-rate",
     "parallel",
     "read-rate",
     "state-dir",

@@ -135,6 +135,7 @@ impl Shell {
             .env_remove("XDG_STATE_HOME")
             .env("INNOCLONE_STATE_DIR", dir.join("state"))
             .env("SOCKET", server.socket())
+            .env("PORT", server.port().to_string())
             .env("DATADIR", server.datadir())
             .env("BACKUPS", dir.join("b"))
             .env("RESTORED", dir.join("r"))

@@ -34,7 +34,7 @@ pub const TRX_SYS_PAGE: u32 = 5;
 #[derive(Debug, Clone)]
 pub struct PositionScan {
     /// Offset of the position in the page.
-    at: u16,
+    at: usize,
     current: RecordedPosition,
     highest: Option<RecordedPosition>,
     /// The end of the log scanned last: a record may go on in what comes.
@@ -45,7 +45,7 @@ impl PositionScan {
     /// For a server of this page size.
     pub fn new(page_size: PageSize) -> Self {
         // Pages are 64 KiB at most.
-        let at = (page_size.get() - 1000 + 38) as u16;
+        let at = page_size.bytes() - 1000 + 38;
         Self {
             at,
             current: RecordedPosition::default(),
@@ -56,7 +56,7 @@ impl PositionScan {
 
     /// Takes the position in an image of the page.
     pub fn page(&mut self, page: &[u8]) {
-        let at = usize::from(self.at);
+        let at = self.at;
         if u32_at(page, at) != Some(MAGIC) {
             return;
         }
@@ -91,14 +91,13 @@ impl PositionScan {
     /// Applies the records that begin before `end`.
     fn scan(&mut self, log: &[u8], end: usize) {
         for at in 0..end {
-            // Space 0, page 5: one byte each.
-            if log.get(at + 1..at + 3) != Some(&[0, TRX_SYS_PAGE as u8]) {
+            if log.get(at + 1..at + 3) != Some(&PLACE) {
                 continue;
             }
             let (Some(kind), Some(offset)) = (log.get(at), u16_at(log, at + 3)) else {
                 continue;
             };
-            let Some(field) = offset.checked_sub(self.at) else {
+            let Some(field) = usize::from(offset).checked_sub(self.at) else {
                 continue;
             };
             let body = log.get(at + 5..).unwrap_or_default();
@@ -186,6 +185,8 @@ fn compressed(bytes: &[u8]) -> Option<u32> {
     }
 }
 
+/// Space 0, page 5, as records name them.
+const PLACE: [u8; 2] = [0, 5];
 const MAGIC: u32 = 873_422_344;
 /// Bytes for the name of the file.
 const NAME: usize = 512;

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use backup::command::{BackupRequest, backup};
+use backup::command::{BackupRequest, RemoteBackupRequest, backup, backup_remote};
 use backup::donor::instance::{IncrementFrom, InstanceOptions};
+use backup::donor::remote::RemoteOptions;
 use clap::Args;
 use innodb::lsn::Lsn;
 
 use crate::answer::Answer;
-use crate::connection::ConnectionArgs;
+use crate::connection::{ConnectionArgs, DonorAddress};
 use crate::failure::Failure;
 use crate::job::{self, JobArgs, given_or};
 use crate::option_file::Options;
@@ -42,19 +43,48 @@ pub(crate) struct BackupArgs {
     #[arg(long, value_name = "SECONDS")]
     lock_wait_timeout: Option<u32>,
     #[command(flatten)]
+    remote: RemoteArgs,
+    #[command(flatten)]
     connection: ConnectionArgs,
+}
+
+/// A donor on another host.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Backup over the network")]
+pub(crate) struct RemoteArgs {
+    /// Back up this server over the network, by MySQL's clone protocol.
+    #[arg(long, value_name = "USER@HOST:PORT", conflicts_with_all = ["page_track", "datadir"])]
+    from: Option<DonorAddress>,
+    /// Most bytes to receive per second, in MiB; 0 is no limit [default: 0].
+    #[arg(long, value_name = "MIB", requires = "from")]
+    network_rate: Option<u32>,
+    /// For how long to try to go on when the connection is lost [default: 300].
+    #[arg(long, value_name = "SECONDS", requires = "from")]
+    connect_retry: Option<u32>,
+    /// Wait while the server is the donor of another clone.
+    #[arg(long, requires = "from")]
+    wait_for_donor: bool,
 }
 
 impl BackupArgs {
     pub(super) fn run(&self, settings: &Settings) -> Result<Answer, Failure> {
         let options = self.job.options(&settings.options)?;
+        if let Some(donor) = &self.remote.from {
+            let request = self.remote_request(donor, &settings.options)?;
+            let catalogue = settings.catalogue()?;
+            let report = job::run(&options, settings, |job| {
+                backup_remote(&request, &catalogue, job)
+            })?;
+            return Answer::done("backup", &report);
+        }
         let request = self.request(&settings.options)?;
         let catalogue = settings.catalogue()?;
         let report = job::run(&options, settings, |job| backup(&request, &catalogue, job))?;
         Answer::done("backup", &report)
     }
 
-    fn request(&self, file: &Options) -> Result<BackupRequest, Failure> {
+    /// What an increment is based on; `None` for a full backup.
+    fn base(&self) -> Result<Option<IncrementFrom>, Failure> {
         let start_lsn = self.start_lsn.filter(|lsn| *lsn != Lsn::ZERO);
         let from = match (&self.based_on, start_lsn) {
             (Some(set), _) => Some(IncrementFrom::Set(set.clone())),
@@ -66,8 +96,44 @@ impl BackupArgs {
                 "--scan is for increments: give --based-on or --start-lsn".to_owned(),
             ));
         }
+        Ok(from)
+    }
+
+    fn lock_wait_timeout(&self, file: &Options) -> Result<Duration, Failure> {
         let timeout = given_or(self.lock_wait_timeout, file, "lock-wait-timeout")?;
         let timeout = timeout.unwrap_or(LOCK_WAIT_TIMEOUT);
+        Ok(Duration::from_secs(timeout.into()))
+    }
+
+    fn remote_request(
+        &self,
+        donor: &DonorAddress,
+        file: &Options,
+    ) -> Result<RemoteBackupRequest, Failure> {
+        let (args, from) = (&self.remote, self.base()?);
+        let rate = given_or(args.network_rate, file, "network-rate")?.filter(|rate| *rate > 0);
+        let retry = given_or(args.connect_retry, file, "connect-retry")?;
+        let ddl_timeout = self.lock_wait_timeout(file)?;
+        // Last: it may ask for the password.
+        let default = RemoteOptions::new(self.connection.resolve_donor(donor, file)?);
+        Ok(RemoteBackupRequest {
+            to: self.to.clone(),
+            remote: RemoteOptions {
+                from,
+                ddl_timeout,
+                wait_for_donor: args.wait_for_donor,
+                connect_retry: retry.map_or(default.connect_retry, |retry| {
+                    Duration::from_secs(retry.into())
+                }),
+                network_rate: rate.map(|rate| u64::from(rate) << 20),
+                ..default
+            },
+        })
+    }
+
+    fn request(&self, file: &Options) -> Result<BackupRequest, Failure> {
+        let from = self.base()?;
+        let lock_wait_timeout = self.lock_wait_timeout(file)?;
         let datadir = given_or(self.datadir.clone(), file, "datadir")?;
         Ok(BackupRequest {
             to: self.to.clone(),
@@ -76,7 +142,7 @@ impl BackupArgs {
                 page_track: self.page_track,
                 from,
                 scan: self.scan,
-                lock_wait_timeout: Duration::from_secs(timeout.into()),
+                lock_wait_timeout,
                 // Last: it may ask for the password.
                 ..InstanceOptions::new(self.connection.resolve(file)?)
             },
@@ -143,11 +209,38 @@ mod tests {
     }
 
     #[test]
+    fn a_donor_on_another_host_is_backed_up_over_the_network() {
+        let args = parsed(
+            "--to /b --from b@db1:3307 --based-on /full --network-rate 3 --connect-retry=9 \
+             --wait_for_donor --lock-wait-timeout 8",
+        );
+        let donor = args.remote.from.clone().unwrap();
+        let remote = args
+            .remote_request(&donor, &Options::default())
+            .unwrap()
+            .remote;
+        assert_eq!(remote.connect.endpoint.to_string(), "db1:3307");
+        assert_eq!(
+            (remote.network_rate, remote.wait_for_donor),
+            (Some(3 << 20), true)
+        );
+        assert_eq!(remote.connect_retry, Duration::from_secs(9));
+        assert_eq!(remote.ddl_timeout, Duration::from_secs(8));
+        assert!(
+            matches!(&remote.from, Some(IncrementFrom::Set(set)) if set.as_os_str() == "/full")
+        );
+    }
+
+    #[test]
     fn what_contradicts_itself_is_refused() {
         for words in [
             "--to /b --based-on /a --start-lsn 5",
             "--to /b --parallel 0",
             "--page-track",
+            "--to /b --from b@h --page-track",
+            "--to /b --from b@h --datadir /d",
+            "--to /b --network-rate 5",
+            "--to /b --from h:x",
         ] {
             let argv = format!("innoclone backup {words}");
             assert!(Cli::try_parse_from(argv.split(' ')).is_err(), "{words}");

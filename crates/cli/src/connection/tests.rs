@@ -224,3 +224,49 @@ fn every_option_of_a_connection_can_stand_in_the_own_group() {
         assert!(KEYS.contains(&name), "{name}");
     }
 }
+
+#[test]
+fn a_donor_is_user_host_and_port() {
+    let parse = |text: &str| text.parse::<DonorAddress>();
+    let donor = |user: Option<&str>, host: &str, port| {
+        Ok(DonorAddress {
+            user: user.map(str::to_owned),
+            host: host.to_owned(),
+            port,
+        })
+    };
+    assert_eq!(parse("b@db1:3307"), donor(Some("b"), "db1", 3307));
+    assert_eq!(parse("db1"), donor(None, "db1", 3306));
+    assert_eq!(parse("a@b@[::1]:5"), donor(Some("a@b"), "::1", 5));
+    assert_eq!(parse("b@[fe80::1]"), donor(Some("b"), "fe80::1", 3306));
+    for bad in [
+        "",
+        "@h",
+        "b@",
+        "b@h:x",
+        "b@[::1",
+        "b@[::1]5",
+        "b@h:0",
+        "b@h:70000",
+    ] {
+        assert!(parse(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_donor_is_reached_by_tcp_wherever_it_is() {
+    let args = ConnectionArgs::default();
+    let options = Options::default();
+    let donor = "b@localhost:3307".parse().unwrap();
+    let connect = args.resolve_donor(&donor, &options).unwrap();
+    let tcp = Endpoint::Tcp {
+        host: "localhost".to_owned(),
+        port: 3307,
+    };
+    assert_eq!((connect.endpoint, connect.user.as_str()), (tcp, "b"));
+    let twice = ConnectionArgs {
+        host: Some("db2".to_owned()),
+        ..ConnectionArgs::default()
+    };
+    assert!(twice.resolve_donor(&donor, &options).is_err());
+}

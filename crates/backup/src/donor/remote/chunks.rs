@@ -11,8 +11,10 @@ use wire::clone::Received;
 pub(super) struct Chunks {
     total: u32,
     complete: RoaringBitmap,
-    /// Blocks received of chunks that are not complete.
-    partial: HashMap<u32, u32>,
+    /// Blocks received of chunks that are not complete, and the file of the last one.
+    partial: HashMap<u32, (u32, u32)>,
+    /// Blocks received.
+    blocks: u64,
     /// Blocks that came although they had been received.
     again: u64,
     /// Whether a connection was lost: a donor may then send again what it cannot know we have.
@@ -36,15 +38,19 @@ impl Chunks {
         self.total
     }
 
-    /// Takes note of a block; whether it is one that is still needed.
-    pub(super) fn accept(&mut self, chunk: u32, block: u32) -> Result<bool> {
+    /// Takes note of a block; whether it is one that is still needed. `gaps`: blocks may be left
+    /// out between those of one file and those of the next.
+    pub(super) fn accept(&mut self, chunk: u32, block: u32, file: u32, gaps: bool) -> Result<bool> {
         if chunk == 0 || chunk > self.total || block == 0 || block > MAX_BLOCKS {
             return Err(protocol(format!(
                 "block {block} of chunk {chunk}, in a stage of {} chunks",
                 self.total
             )));
         }
-        let done = self.partial.get(&chunk).copied().unwrap_or(0);
+        let (done, before) = match self.partial.get(&chunk) {
+            Some((done, before)) => (*done, Some(*before)),
+            None => (0, None),
+        };
         if self.complete.contains(chunk) || block <= done {
             self.again += 1;
             if !self.resumed || self.again > MOST_AGAIN {
@@ -54,12 +60,13 @@ impl Chunks {
             }
             return Ok(false);
         }
-        if block != done + 1 {
+        if block != done + 1 && !(gaps && before != Some(file)) {
             return Err(protocol(format!(
                 "block {block} of chunk {chunk} came after block {done}"
             )));
         }
-        self.partial.insert(chunk, block);
+        self.partial.insert(chunk, (block, file));
+        self.blocks += 1;
         Ok(true)
     }
 
@@ -71,11 +78,16 @@ impl Chunks {
         }
     }
 
-    /// Only the blocks of a chunk after these are wanted.
-    pub(super) fn begin_after(&mut self, chunk: u32, blocks: u32) {
+    /// Only the blocks of a chunk of `file` after these are wanted.
+    pub(super) fn begin_after(&mut self, chunk: u32, blocks: u32, file: u32) {
         if (1..=self.total).contains(&chunk) {
-            self.partial.insert(chunk, blocks);
+            self.partial.insert(chunk, (blocks, file));
         }
+    }
+
+    /// Blocks received so far, each counted once.
+    pub(super) fn blocks(&self) -> u64 {
+        self.blocks
     }
 
     /// The stage has ended.
@@ -95,7 +107,7 @@ impl Chunks {
         for chunk in &self.complete {
             received.complete(chunk);
         }
-        for (chunk, blocks) in &self.partial {
+        for (chunk, (blocks, _)) in &self.partial {
             received.partial(*chunk, *blocks);
         }
         received
@@ -116,10 +128,17 @@ mod tests {
     #[test]
     fn blocks_come_in_order_and_once() {
         let mut chunks = Chunks::new(2).unwrap();
-        assert!(chunks.accept(1, 1).unwrap() && chunks.accept(1, 2).unwrap());
+        assert!(chunks.accept(1, 1, 5, false).unwrap() && chunks.accept(1, 2, 5, false).unwrap());
         for (chunk, block) in [(1, 2), (1, 4), (0, 1), (3, 1), (2, 0), (2, 5000)] {
-            assert!(chunks.accept(chunk, block).is_err(), "{chunk} {block}");
+            assert!(
+                chunks.accept(chunk, block, 5, false).is_err(),
+                "{chunk} {block}"
+            );
         }
+        // Between two files some may be missing, in a stage that has such gaps.
+        assert!(chunks.accept(1, 9, 5, true).is_err());
+        assert!(chunks.accept(1, 9, 6, true).unwrap());
+        assert_eq!(chunks.blocks(), 3);
         assert!(Chunks::new(u32::MAX).is_err());
     }
 
@@ -127,15 +146,15 @@ mod tests {
     fn after_a_cut_what_comes_again_is_passed_over() {
         let mut chunks = Chunks::new(40).unwrap();
         for block in 1..=3 {
-            chunks.accept(7, block).unwrap();
+            chunks.accept(7, block, 5, false).unwrap();
         }
-        chunks.accept(9, 1).unwrap();
+        chunks.accept(9, 1, 5, false).unwrap();
         chunks.complete(9);
         chunks.resume();
         let received = chunks.received();
         let blocks = [7, 8, 9].map(|chunk| received.blocks(chunk));
         assert_eq!(blocks, [Some(3), Some(0), None]);
-        assert!(!chunks.accept(9, 1).unwrap() && !chunks.accept(7, 3).unwrap());
-        assert!(chunks.accept(7, 4).unwrap());
+        assert!(!chunks.accept(9, 1, 5, false).unwrap() && !chunks.accept(7, 3, 5, false).unwrap());
+        assert!(chunks.accept(7, 4, 5, false).unwrap());
     }
 }

@@ -445,6 +445,11 @@ impl Conversation {
         end.ok_or_else(|| LinkError::Failed(closed()))
     }
 
+    /// Blocks received in this stage.
+    pub(super) fn blocks(&self) -> u64 {
+        self.chunks().blocks()
+    }
+
     fn chunks(&self) -> std::sync::MutexGuard<'_, Chunks> {
         self.chunks.lock().unwrap_or_else(PoisonError::into_inner)
     }

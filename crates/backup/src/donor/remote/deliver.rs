@@ -43,19 +43,6 @@ struct Task {
 }
 
 impl Delivering {
-    /// What FILE COPY of a full delivers: every file, whole.
-    pub(super) fn plan_of_full(&self, files: &Files) -> Result<StagePlan> {
-        let described = files.describe()?;
-        let spaces = described
-            .into_iter()
-            .filter(|(_, desc)| desc.space.is_some());
-        let planned = spaces.map(|(_, desc)| PlannedFile {
-            desc,
-            delivery: Delivery::Whole,
-        });
-        Ok(with_directories(planned.collect()))
-    }
-
     /// What is delivered out of the spool: of a full, what changed during FILE COPY or came after
     /// it; of an increment, everything.
     pub(super) fn plan(&mut self, files: &Files, base: Option<&Base>) -> Result<StagePlan> {
@@ -138,60 +125,72 @@ impl Delivering {
         }
         Ok(())
     }
+}
 
-    /// The dump of the buffer pool, which FILE COPY of a full delivers.
-    pub(super) fn add_buffer_pool(&self, files: &Files, recipient: &dyn Recipient) -> Result<()> {
-        for (_, desc) in files.describe()? {
-            if desc.kind == FileKind::Plain {
-                recipient.add_file(&desc)?;
+/// What FILE COPY of a full delivers: every file, whole.
+pub(super) fn plan_of_full(files: &Files) -> Result<StagePlan> {
+    let described = files.describe()?;
+    let spaces = described
+        .into_iter()
+        .filter(|(_, desc)| desc.space.is_some());
+    let planned = spaces.map(|(_, desc)| PlannedFile {
+        desc,
+        delivery: Delivery::Whole,
+    });
+    Ok(with_directories(planned.collect()))
+}
+
+/// The dump of the buffer pool, which FILE COPY of a full delivers.
+pub(super) fn add_buffer_pool(files: &Files, recipient: &dyn Recipient) -> Result<()> {
+    for (_, desc) in files.describe()? {
+        if desc.kind == FileKind::Plain {
+            recipient.add_file(&desc)?;
+        }
+    }
+    Ok(())
+}
+
+/// The files without pages: the dump of the buffer pool of an increment, and the file that
+/// makes a server create what a clone does not have: empty schemas, and the tables of other
+/// storage engines, which come back empty.
+pub(super) fn add_plain(
+    files: &Files,
+    base: Option<&Base>,
+    spool: &Spool,
+    recipient: &dyn Recipient,
+) -> Result<()> {
+    if base.is_some() {
+        add_buffer_pool(files, recipient)?;
+        for (index, file) in files.live().filter(|(_, file)| file.space.is_none()) {
+            let mut buffer = vec![0; crate::io::BUFFER];
+            let mut offset = 0;
+            while offset < file.size {
+                let piece = (file.size - offset).min(buffer.len() as u64) as usize;
+                spool.read(index, offset, &mut buffer[..piece])?;
+                recipient.write(FileId(index), offset, &buffer[..piece])?;
+                offset += piece as u64;
             }
         }
-        Ok(())
     }
+    let fix = FileDesc {
+        id: FileId(files.all().len() as u32),
+        name: STATUS_FIX.to_owned(),
+        kind: FileKind::Plain,
+        space: None,
+        length: 0,
+        allocated: 0,
+        source: None,
+    };
+    recipient.add_file(&fix)?;
+    recipient.set_length(fix.id, 0)
+}
 
-    /// The files without pages: the dump of the buffer pool of an increment, and the file that
-    /// makes a server create what a clone does not have: empty schemas, and the tables of other
-    /// storage engines, which come back empty.
-    pub(super) fn add_plain(
-        &self,
-        files: &Files,
-        base: Option<&Base>,
-        spool: &Spool,
-        recipient: &dyn Recipient,
-    ) -> Result<()> {
-        if base.is_some() {
-            self.add_buffer_pool(files, recipient)?;
-            for (index, file) in files.live().filter(|(_, file)| file.space.is_none()) {
-                let mut buffer = vec![0; crate::io::BUFFER];
-                let mut offset = 0;
-                while offset < file.size {
-                    let piece = (file.size - offset).min(buffer.len() as u64) as usize;
-                    spool.read(index, offset, &mut buffer[..piece])?;
-                    recipient.write(FileId(index), offset, &buffer[..piece])?;
-                    offset += piece as u64;
-                }
-            }
-        }
-        let fix = FileDesc {
-            id: FileId(files.all().len() as u32),
-            name: STATUS_FIX.to_owned(),
-            kind: FileKind::Plain,
-            space: None,
-            length: 0,
-            allocated: 0,
-            source: None,
-        };
-        recipient.add_file(&fix)?;
-        recipient.set_length(fix.id, 0)
+/// The final lengths.
+pub(super) fn set_lengths(files: &Files, recipient: &dyn Recipient) -> Result<()> {
+    for (index, file) in files.live() {
+        recipient.set_length(FileId(index), file.length())?;
     }
-
-    /// The final lengths.
-    pub(super) fn set_lengths(&self, files: &Files, recipient: &dyn Recipient) -> Result<()> {
-        for (index, file) in files.live() {
-            recipient.set_length(FileId(index), file.length())?;
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 /// Adds the directories of the files; the dictionary needs its own, even when it is empty.

@@ -125,37 +125,37 @@ mod tests {
         }
     }
 
-    fn found(position: u64) -> Option<(String, u64)> {
-        Some(("b.000009".to_owned(), position))
+    fn found(position: u64) -> (String, u64) {
+        ("b.000009".to_owned(), position)
     }
 
     #[test]
     fn the_transactions_are_those_of_the_position() {
         let (low, high) = (moment(100, "u:1-5"), moment(300, "u:1-9"));
-        let gtids = |recorded| position(recorded, Some(&low), Some(&high)).gtid_executed;
+        let gtids = |recorded| position(Some(recorded), Some(&low), Some(&high)).gtid_executed;
         assert_eq!(gtids(found(100)), "u:1-5");
         assert_eq!(gtids(found(300)), "u:1-9");
-        let between = position(found(200), Some(&low), Some(&high));
+        let between = position(Some(found(200)), Some(&low), Some(&high));
         assert_eq!(
             (between.position, between.gtid_executed.as_str()),
             (200, "")
         );
-        let quiet = position(found(100), Some(&low), Some(&low));
+        let quiet = position(Some(found(100)), Some(&low), Some(&low));
         assert_eq!(quiet.gtid_executed, "u:1-5");
     }
 
     #[test]
     fn a_position_of_another_time_is_none() {
         let (low, high) = (moment(100, "u:1-5"), moment(300, "u:1-9"));
-        for recorded in [found(99), found(301), Some(("a.1".to_owned(), 200))] {
-            let position = position(recorded, Some(&low), Some(&high));
+        for recorded in [found(99), found(301), ("a.1".to_owned(), 200)] {
+            let position = position(Some(recorded), Some(&low), Some(&high));
             assert_eq!(position, BinlogPosition::default());
         }
         let off = Executed {
             has_binlog: false,
             ..Executed::default()
         };
-        let stale = position(found(7), Some(&off), Some(&off));
+        let stale = position(Some(found(7)), Some(&off), Some(&off));
         assert_eq!(stale, BinlogPosition::default());
     }
 
@@ -166,9 +166,9 @@ mod tests {
             has_binlog: true,
             binlog: None,
         };
-        let known = position(found(7), Some(&blind), Some(&blind));
+        let known = position(Some(found(7)), Some(&blind), Some(&blind));
         assert_eq!((known.position, known.gtid_executed.as_str()), (7, "u:1-5"));
-        let unknown = position(found(7), None, None);
+        let unknown = position(Some(found(7)), None, None);
         assert_eq!((unknown.position, unknown.gtid_executed.as_str()), (7, ""));
     }
 }

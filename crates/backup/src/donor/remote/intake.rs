@@ -117,7 +117,11 @@ impl<'a> Intake<'a> {
             return Err(protocol("a block without data"));
         }
         self.move_to(Some(data.chunk));
-        let wanted = self.chunks().accept(data.chunk, data.block)?;
+        // In PAGE COPY the pages of dropped tablespaces are left out.
+        let gaps = self.stage == Stage::PageCopy;
+        let wanted = self
+            .chunks()
+            .accept(data.chunk, data.block, data.file, gaps)?;
         if wanted {
             self.sink.put(data, bytes)?;
         }

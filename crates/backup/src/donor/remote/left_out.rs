@@ -16,8 +16,8 @@ const BLOCK: u64 = 64;
 /// Chunks that are not asked for, by file, and what that saves.
 #[derive(Debug, Default)]
 pub(super) struct LeftOut {
-    /// Chunks of which nothing is asked for, or the first blocks are not.
-    chunks: BTreeMap<u32, Option<u32>>,
+    /// Chunks of which nothing is asked for, or the first blocks are not: how many, and the file.
+    chunks: BTreeMap<u32, Option<(u32, u32)>>,
     /// Bytes by index of the file.
     bytes: BTreeMap<u32, u64>,
 }
@@ -78,7 +78,7 @@ impl LeftOut {
         }
         heads.sort_unstable_by(|one, other| other.cmp(one));
         for (blocks, chunk, index) in heads.into_iter().take(MAX_INCOMPLETE) {
-            left_out.chunks.insert(chunk, Some(blocks));
+            left_out.chunks.insert(chunk, Some((blocks, index)));
             *left_out.bytes.entry(index).or_default() += u64::from(blocks) * block_bytes;
         }
         left_out
@@ -100,7 +100,7 @@ impl LeftOut {
         for (chunk, blocks) in self.chunks {
             match blocks {
                 None => chunks.complete(chunk),
-                Some(blocks) => chunks.begin_after(chunk, blocks),
+                Some((blocks, file)) => chunks.begin_after(chunk, blocks, file),
             }
         }
         for (index, bytes) in self.bytes {

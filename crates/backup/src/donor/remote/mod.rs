@@ -43,7 +43,7 @@ use self::sinks::{FileSink, PageSink};
 use self::spool::Spool;
 use super::Donor;
 use super::instance::session::Session;
-use crate::recipient::{Recipient, Snapshot, StagePlan};
+use crate::recipient::{Recipient, Snapshot, StagePlan, free_space};
 use crate::set::SetKind;
 use crate::{Error, Job, Result, Stage};
 use innodb::lsn::Lsn;
@@ -62,6 +62,8 @@ pub struct RemoteDonor {
     watch: Watch,
     page_list: Option<PageList>,
     files: Files,
+    /// The begin of FILE COPY.
+    file_begin: StageDescriptor,
     /// Where the set is made: what has no place there yet is kept beside it.
     scratch: PathBuf,
     conversation: Mutex<Option<Conversation>>,
@@ -93,16 +95,24 @@ impl RemoteDonor {
         };
         let source = options.connect.endpoint.to_string();
         let mut watch = Watch::begin(&mut session);
-        let page_list = watch.prepare(&mut session, &options, base.as_ref())?;
+        let mut page_list = watch.prepare(&mut session, &options, base.as_ref())?;
         let network = Network::new(options);
-        let conversation = Conversation::open(network, job.parallel(), job)?;
+        let mut conversation = Conversation::open(network, job.parallel(), job)?;
+        // What cannot be backed up shows in the list of files.
+        let mut files = Files::new(facts.page_size);
+        let end = conversation.first_end(job)?;
+        let file_begin = conversation.next_stage(end, CloneStage::FileCopy, &mut files, job)?;
+        if let Some(list) = &mut page_list {
+            list.announced(&mut session);
+        }
         Ok(Self {
             source,
             base,
             session,
             watch,
             page_list,
-            files: Files::new(facts.page_size),
+            files,
+            file_begin,
             scratch: scratch.to_owned(),
             conversation: Mutex::new(Some(conversation)),
             file_end: Mutex::default(),
@@ -145,23 +155,25 @@ impl RemoteDonor {
 
     fn begin_file_copy(&mut self, recipient: &Arc<dyn Recipient>, job: &Job) -> Result<()> {
         self.spool = Some(Spool::new(&self.scratch, "#clone/#received_pages")?);
-        let mut files = std::mem::replace(&mut self.files, Files::new(self.facts.page_size));
-        let conversation = self.conversation()?;
-        let end = conversation.first_end(job)?;
-        let begin = conversation.next_stage(end, CloneStage::FileCopy, &mut files, job)?;
-        if let Some(list) = &mut self.page_list {
-            list.announced(&mut self.session);
+        let begin = self.file_begin;
+        // Not refused: what takes the data may compress them.
+        let free = free_space(&self.scratch)?;
+        if self.base.is_none() && free < begin.estimate_disk {
+            tracing::warn!(
+                need = begin.estimate_disk,
+                free,
+                "the disk may be too small"
+            );
         }
         let threads = self.conversation()?.connections();
-        self.files = files;
         job.progress.begin(Stage::FileCopy, threads, begin.estimate);
         if self.base.is_some() {
             return self.leave_out(begin.estimate, job);
         }
         self.conversation()?.add_workers(job)?;
-        let plan = self.delivering.plan_of_full(&self.files)?;
+        let plan = deliver::plan_of_full(&self.files)?;
         recipient.begin(Stage::FileCopy, &plan)?;
-        self.delivering.add_buffer_pool(&self.files, &**recipient)
+        deliver::add_buffer_pool(&self.files, &**recipient)
     }
 
     /// Receives FILE COPY. One of the engine's threads does it, by threads of its own: there is one
@@ -213,8 +225,10 @@ impl RemoteDonor {
             progress: &job.progress,
         };
         let end = conversation.receive(CloneStage::PageCopy, &sink, job)?;
+        let (pages, received) = (u64::from(begin.files), conversation.blocks());
         tracing::info!(
-            pages = begin.files,
+            pages,
+            received,
             "pages that changed during the copy received"
         );
         self.executed[0] = Executed::ask(&mut self.session);
@@ -233,7 +247,7 @@ impl RemoteDonor {
         drop(conversation);
         tracing::info!("the donor has sent everything");
         self.count_writes();
-        sinks::check_received(&self.files)?;
+        sinks::check_received(&self.files, pages.saturating_sub(received))?;
         self.redo = Some(redo);
         let spool = self.spool.as_ref().ok_or_else(out_of_order)?;
         deliver::add_first_pages(&self.files, spool, self.facts.version_number())?;
@@ -246,11 +260,10 @@ impl RemoteDonor {
         let spool = self.spool.as_ref().ok_or_else(out_of_order)?;
         let redo = self.redo.take().ok_or_else(out_of_order)?;
         let (files, base) = (&self.files, self.base.as_ref());
-        self.delivering
-            .add_plain(files, base, spool, &**recipient)?;
+        deliver::add_plain(files, base, spool, &**recipient)?;
         deliver::system_page(files, spool, &mut self.positions)?;
         let facts = redo.deliver(self.facts.page_size, recipient, &mut self.positions, job)?;
-        self.delivering.set_lengths(files, &**recipient)?;
+        deliver::set_lengths(files, &**recipient)?;
         self.snapshot = Some(self.describe(&facts)?);
         Ok(())
     }

@@ -87,7 +87,7 @@ impl Sink for RedoSink {
                 }
             }
         }
-        self.progress.advance(Stage::PageCopy, bytes.len() as u64);
+        self.progress.receive(Stage::PageCopy, bytes.len() as u64);
         self.spool.write(data.file, data.offset, bytes)
     }
 }

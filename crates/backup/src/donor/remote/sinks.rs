@@ -36,7 +36,7 @@ impl Sink for FileSink<'_> {
         if !(first..=last).contains(&data.chunk) || end.is_none_or(|end| end > file.size) {
             return Err(misplaced(file, data));
         }
-        self.progress.advance(Stage::FileCopy, bytes.len() as u64);
+        self.progress.receive(Stage::FileCopy, bytes.len() as u64);
         file.found().bytes += bytes.len() as u64;
         let Some(place) = Place::of(file, data)? else {
             // The dump of the buffer pool.
@@ -103,7 +103,7 @@ impl Sink for PageSink<'_> {
 
     fn put(&self, data: &DataDescriptor, bytes: &[u8]) -> Result<()> {
         let file = self.files.get(data.file)?;
-        self.progress.advance(Stage::PageCopy, bytes.len() as u64);
+        self.progress.receive(Stage::PageCopy, bytes.len() as u64);
         let place = Place::of(file, data)?.ok_or_else(|| misplaced(file, data))?;
         if bytes.len() != place.page {
             return Err(misplaced(file, data));
@@ -168,8 +168,14 @@ impl Place {
 }
 
 /// Every page that did not verify in FILE COPY must have come again, and every byte of a file
-/// must have come.
-pub(super) fn check_received(files: &Files) -> Result<()> {
+/// must have come. `missing` pages that were announced for PAGE COPY did not come: those of
+/// tablespaces that were dropped meanwhile.
+pub(super) fn check_received(files: &Files, missing: u64) -> Result<()> {
+    if missing > 0 && files.all().iter().all(|file| !file.gone) {
+        return Err(protocol(format!(
+            "{missing} pages of PAGE COPY were not sent"
+        )));
+    }
     for (_, file) in files.live() {
         let found = file.found();
         let torn = &found.torn - &found.copied;
