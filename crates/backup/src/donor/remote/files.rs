@@ -235,10 +235,13 @@ impl Files {
         })
     }
 
-    /// The first file is not what the donor has it for.
-    pub(super) fn discard_first(&mut self) {
-        if let Some(file) = self.all.first_mut() {
-            file.gone = true;
+    /// The first file is not the dump of the buffer pool that it is announced as: an empty one
+    /// takes its place.
+    pub(super) fn empty_first(&mut self) {
+        if let Some(file) = self.all.first_mut()
+            && file.space.is_none()
+        {
+            file.size = 0;
         }
     }
 

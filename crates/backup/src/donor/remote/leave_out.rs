@@ -119,7 +119,7 @@ impl RemoteDonor {
             }
         };
         let (bytes, files) = (left_out.bytes(), left_out.files());
-        if has_list && self.files.get(0)?.gone {
+        if has_list && self.files.get(0)?.space.is_none() {
             left_out.whole(0, self.files.get(0)?);
         }
         if bytes >= WORTH || has_list {
@@ -219,10 +219,8 @@ impl RemoteDonor {
                 Err("the list of pages is not whole".to_owned())
             };
         }
-        if self.files.get(0)?.space.is_none() {
-            // A dump of the buffer pool it is not, and only one is sent.
-            self.files.discard_first();
-        }
+        // A server says that it misses a dump, and not that one is empty.
+        self.files.empty_first();
         list.end(&mut self.session);
         Ok(pages)
     }
