@@ -206,7 +206,7 @@ mod tests {
     }
 
     fn text(name: &str) -> Vec<u8> {
-        let length = (name.len() as u16 + 1).to_be_bytes();
+        let length = u16::try_from(name.len() + 1).unwrap().to_be_bytes();
         record(TEXT, 12, &[&length, name.as_bytes(), b"\0"].concat())
     }
 

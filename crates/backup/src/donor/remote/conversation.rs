@@ -8,7 +8,7 @@
 use super::chunks::Chunks;
 use super::files::Files;
 use super::intake::{Intake, Sink, Step};
-use super::link::{BUSY, BUSY_DONOR, Link, LinkError, Network, SILENCE, kind_of, protocol};
+use super::link::{BUSY, Link, LinkError, Network, SILENCE, is_busy, kind_of, protocol};
 use crate::{Error, Job, Result};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -75,8 +75,8 @@ impl Conversation {
                     return Ok(conversation);
                 }
                 // A donor notices late that a client is gone.
-                Err(LinkError::Failed(Error::Refused { code, .. }))
-                    if code == BUSY_DONOR
+                Err(LinkError::Failed(error))
+                    if is_busy(&error)
                         && (conversation.network.options.wait_for_donor
                             || begin.elapsed() < LINGER) =>
                 {
@@ -494,8 +494,15 @@ impl Conversation {
 
 impl Drop for Conversation {
     fn drop(&mut self) {
-        // The donor notices closed connections, and becomes free.
-        self.network.cut();
+        if let Some(links) = &mut self.links {
+            // Else the donor would wait for us to come back.
+            let over = Ack {
+                error: INTERRUPTED,
+                locator: self.locator.clone(),
+                stage: None,
+            };
+            links.helper.last_words(&Command::Ack(over));
+        }
     }
 }
 
@@ -516,8 +523,7 @@ fn read_stage(
 /// Whether what the donor said when we came back may be over soon: it may not have noticed yet
 /// that we were gone.
 fn may_pass(error: &Error) -> bool {
-    matches!(error, Error::Refused { code, .. } if *code == BUSY_DONOR)
-        || matches!(error, Error::Server { source, .. } if source.code() == Some(1040))
+    is_busy(error) || matches!(error, Error::Server { source, .. } if source.code() == Some(1040))
 }
 
 fn lost_for_good(why: &wire::Error, error: &Error) -> Error {
@@ -545,6 +551,8 @@ fn closed() -> Error {
 /// to come back.
 const BROKEN_OFF: i32 = 1158;
 
+/// Query execution was interrupted.
+const INTERRUPTED: i32 = 1317;
 /// As many tasks as a donor gives one clone.
 const MAX_CONNECTIONS: usize = 128;
 /// A donor has some hundred plugins and collations.

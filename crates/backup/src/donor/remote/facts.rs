@@ -48,6 +48,13 @@ impl Facts {
                 "innoclone works with MySQL 8.0.30 and later, and servers made from it.",
             ));
         }
+        if get("version_comment").contains("GreatSQL") {
+            return Err(Error::refused(
+                1105,
+                "the donor is GreatSQL, whose clone protocol is not that of MySQL",
+                "Back up on the database host.",
+            ));
+        }
         for name in ["innodb_redo_log_encrypt", "innodb_undo_log_encrypt"] {
             if get(name).eq_ignore_ascii_case("ON") {
                 return Err(super::files::encrypted(name));

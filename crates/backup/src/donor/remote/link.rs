@@ -4,10 +4,9 @@ use super::options::RemoteOptions;
 use crate::io::Throttle;
 use crate::{Error, Job, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use wire::Connection;
 use wire::clone::{COM_CLONE, Command, Response};
-use wire::{Connection, ShutdownHandle};
 
 /// How often a wait for the donor looks whether the job was cancelled.
 const POLL: Duration = Duration::from_millis(500);
@@ -57,8 +56,7 @@ impl LinkError {
 pub(super) struct Network {
     pub options: RemoteOptions,
     throttle: Throttle,
-    /// Wakes every reader.
-    handles: Mutex<Vec<ShutdownHandle>>,
+    /// Whether connections are to be given up.
     cut: AtomicBool,
 }
 
@@ -67,23 +65,18 @@ impl Network {
         Self {
             throttle: Throttle::new(options.network_rate),
             options,
-            handles: Mutex::default(),
             cut: AtomicBool::new(false),
         }
     }
 
-    /// Ends all connections: their reads come back at once.
+    /// Has everybody give their connections up. They stay open: the donor is not to take it for a
+    /// failure of the network while it can still be told what happened.
     pub(super) fn cut(&self) {
         self.cut.store(true, Ordering::Relaxed);
-        let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
-        for handle in handles.drain(..) {
-            handle.shutdown();
-        }
     }
 
     /// Allows connections again.
     pub(super) fn mend(&self) {
-        self.cut();
         self.cut.store(false, Ordering::Relaxed);
     }
 
@@ -118,11 +111,6 @@ impl Link {
         let prepare = |link: &mut Self| {
             link.connection.set_read_timeout(Some(POLL))?;
             link.connection.set_write_timeout(Some(SILENCE))?;
-            let handle = link.connection.shutdown_handle()?;
-            let mut handles = network.handles.lock();
-            if let Ok(handles) = &mut handles {
-                handles.push(handle);
-            }
             link.connection.send_command(COM_CLONE, &[])
         };
         prepare(&mut link).map_err(|error| LinkError::of(ACTION, error))?;
@@ -190,6 +178,18 @@ impl Link {
         Ok(())
     }
 
+    /// Tells the donor something last, and waits a moment for it to have been heard.
+    pub(super) fn last_words(&mut self, command: &Command) {
+        let mut said = self.send(command).is_ok();
+        for _ in 0..MOMENTS {
+            if !said {
+                return;
+            }
+            let read = self.connection.read_packet_into(&mut self.packet);
+            said = matches!(read, Err(wire::Error::Timeout { .. }));
+        }
+    }
+
     /// Leaves the protocol, as far as the donor still listens.
     pub(super) fn leave(mut self, network: &Network, job: &Job) {
         if self.send(&Command::Exit).is_ok() && self.complete(network, job).is_ok() {
@@ -252,7 +252,19 @@ pub(super) fn kind_of(response: &Response<'_>) -> &'static str {
     }
 }
 
-/// "Too many concurrent clone operations": the donor serves another client.
-pub(super) const BUSY_DONOR: u16 = 3634;
+/// Whether the donor serves another clone, or has not yet given up one whose client is gone.
+pub(super) fn is_busy(error: &Error) -> bool {
+    match error {
+        Error::Refused { code, message, .. } => {
+            *code == BUSY_DONOR || (*code == 1815 && message.contains("idle clone"))
+        }
+        _ => false,
+    }
+}
 
+/// "Too many concurrent clone operations".
+const BUSY_DONOR: u16 = 3634;
+
+/// Polls that last words take at most.
+const MOMENTS: u32 = 10;
 const MAX_PACKET: usize = 64 << 20;

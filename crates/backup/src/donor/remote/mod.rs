@@ -17,6 +17,8 @@ mod deliver;
 mod ending;
 mod facts;
 mod files;
+#[cfg(test)]
+mod hostile;
 mod intake;
 mod leave_out;
 mod left_out;
@@ -96,8 +98,9 @@ impl RemoteDonor {
         let source = options.connect.endpoint.to_string();
         let mut watch = Watch::begin(&mut session);
         let mut page_list = watch.prepare(&mut session, &options, base.as_ref())?;
+        let connections = connections(job.parallel(), options.network_rate, &facts);
         let network = Network::new(options);
-        let mut conversation = Conversation::open(network, job.parallel(), job)?;
+        let mut conversation = Conversation::open(network, connections, job)?;
         // What cannot be backed up shows in the list of files.
         let mut files = Files::new(facts.page_size);
         let end = conversation.first_end(job)?;
@@ -307,6 +310,19 @@ impl RemoteDonor {
         }
     }
 }
+
+/// Connections for data. With a limit of the rate they wait for one another, each with a block; a
+/// donor cuts one that waits for a minute.
+fn connections(wanted: usize, rate: Option<u64>, facts: &Facts) -> usize {
+    let block = 64 * u64::from(facts.page_size.get());
+    let most = rate.map_or(u64::MAX, |rate| LONGEST_WAIT * rate / block);
+    wanted
+        .min(usize::try_from(most).unwrap_or(usize::MAX))
+        .max(1)
+}
+
+/// Seconds a connection may wait for its turn.
+const LONGEST_WAIT: u64 = 15;
 
 fn out_of_order() -> Error {
     Error::refused(1105, "stages of the clone out of order", "This is a bug.")
