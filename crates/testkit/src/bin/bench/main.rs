@@ -15,6 +15,7 @@ mod full;
 mod ground;
 mod increment;
 mod memory;
+mod remote;
 mod report;
 mod restore;
 mod settings;
@@ -46,6 +47,7 @@ fn run() -> Result<()> {
     increment::contest(&ground, &mut report)?;
     restore::contest(&ground, &mut report)?;
     restore::prove(&ground, &mut report)?;
+    remote::increments(&ground, &mut report)?;
     memory::at_double_size(&ground, &mut report)?;
     report.goals();
     report.write()
