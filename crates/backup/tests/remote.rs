@@ -30,8 +30,8 @@ fn a_quiet_server_is_restored_as_it_was() {
     let before = testkit::snapshot(&server).unwrap();
     network::check_set(&place, "full");
     place.restore("full", "data");
-    let restored = place.boot("data", &[]);
-    check_restored(&restored, &report);
+    let mut restored = place.boot("data", &[]);
+    check_restored(&mut restored, &report);
     testkit::assert_same(&before, &testkit::snapshot(&restored).unwrap());
 }
 
@@ -56,8 +56,8 @@ fn full_and_increments_under_load_and_ddl_equal_the_donor() {
         network::check_set(&place, set);
         let data = format!("data-{set}");
         place.restore(set, &data);
-        let restored = place.boot(&data, &[]);
-        check_restored(&restored, &report);
+        let mut restored = place.boot(&data, &[]);
+        check_restored(&mut restored, &report);
         Workload::check(&restored).unwrap();
         check_with_binlog(&server, &restored, &report);
     }

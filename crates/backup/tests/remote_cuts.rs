@@ -53,8 +53,8 @@ fn a_network_that_is_cut_again_and_again_costs_nothing() {
     // A control connection, three for data and the helper; and again after each cut.
     assert!(proxy.connections() > 12, "{}", proxy.connections());
     place.restore("full", "data");
-    let restored = place.boot("data", &[]);
-    check_restored(&restored, &report);
+    let mut restored = place.boot("data", &[]);
+    check_restored(&mut restored, &report);
     Workload::check(&restored).unwrap();
     check_with_binlog(&server, &restored, &report);
 }

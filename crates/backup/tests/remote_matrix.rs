@@ -32,8 +32,8 @@ fn chain_of_three(
         network::check_set(&place, set);
         let data = format!("data-{set}");
         place.restore(set, &data);
-        let restored = place.boot(&data, boot);
-        check_restored(&restored, report);
+        let mut restored = place.boot(&data, boot);
+        check_restored(&mut restored, report);
         let found = testkit::snapshot(&restored).unwrap();
         testkit::assert_same(&as_restored(state.clone()), &as_restored(found));
     }

@@ -81,8 +81,15 @@ pub fn check_set(place: &Place, set: &str) {
 }
 
 /// As for local backups, but that the transactions may not be known without a start.
-pub fn check_restored(server: &Server, report: &BackupReport) {
-    testkit::check_tables(server).unwrap();
+///
+/// DDL is not blocked: the snapshot may be of the middle of a TRUNCATE, as after a crash. Then the
+/// server finds the table's file only at its second start (seen on 9.7.4, after crashes too).
+pub fn check_restored(server: &mut Server, report: &BackupReport) {
+    if let Err(error) = testkit::check_tables(server) {
+        println!("after the first start: {error}");
+        server.restart(&[]).unwrap();
+        testkit::check_tables(server).unwrap();
+    }
     // Tables of other engines do not travel; the server says so.
     let mut complaints = testkit::scan_error_log(&server.error_log());
     complaints.retain(|line| !line.contains("is not cloned and is empty"));

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 /// Relays connections to a server.
 pub struct Proxy {
@@ -21,7 +21,8 @@ struct State {
     for_good: bool,
     closed: AtomicBool,
     made: AtomicU64,
-    sockets: Mutex<Vec<TcpStream>>,
+    /// Closed when their relays have ended: a peer that waits for us to read then learns of it.
+    sockets: Mutex<Vec<Weak<TcpStream>>>,
 }
 
 impl Proxy {
@@ -45,15 +46,10 @@ impl Proxy {
                     continue;
                 };
                 shared.made.fetch_add(1, Ordering::SeqCst);
-                let mut sockets = shared.sockets.lock().unwrap();
-                sockets.push(client.try_clone().unwrap());
-                sockets.push(server.try_clone().unwrap());
-                drop(sockets);
-                relay(
-                    client.try_clone().unwrap(),
-                    server.try_clone().unwrap(),
-                    None,
-                );
+                let (client, server) = (Arc::new(client), Arc::new(server));
+                let both = [&client, &server].map(Arc::downgrade);
+                shared.sockets.lock().unwrap().extend(both);
+                relay(Arc::clone(&client), Arc::clone(&server), None);
                 relay(server, client, Some(Arc::clone(&shared)));
             }
         });
@@ -71,11 +67,11 @@ impl Proxy {
     }
 }
 
-fn relay(mut from: TcpStream, mut to: TcpStream, count: Option<Arc<State>>) {
+fn relay(from: Arc<TcpStream>, to: Arc<TcpStream>, count: Option<Arc<State>>) {
     std::thread::spawn(move || {
         let mut buffer = vec![0; 64 << 10];
-        while let Ok(read) = from.read(&mut buffer) {
-            if read == 0 || to.write_all(&buffer[..read]).is_err() {
+        while let Ok(read) = (&*from).read(&mut buffer) {
+            if read == 0 || (&*to).write_all(&buffer[..read]).is_err() {
                 break;
             }
             if let Some(state) = &count {
@@ -97,7 +93,9 @@ impl State {
                 self.closed.store(true, Ordering::SeqCst);
             }
             for socket in self.sockets.lock().unwrap().drain(..) {
-                let _ = socket.shutdown(Shutdown::Both);
+                if let Some(socket) = socket.upgrade() {
+                    let _ = socket.shutdown(Shutdown::Both);
+                }
             }
         }
     }

@@ -23,8 +23,9 @@ const LINGER: Duration = Duration::from_secs(10);
 /// How long a donor may take to let a worker in.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Pause between two attempts at something that may work later.
-const AGAIN: Duration = Duration::from_millis(500);
+/// Pause between two attempts at something that may work later. Each one is some lines in the
+/// donor's error log.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// The connections of one clone.
 #[derive(Debug)]
@@ -192,7 +193,7 @@ impl Conversation {
             return Err(Error::server("receive from the donor", why));
         }
         tracing::warn!(error = %why, "the connection to the donor was lost: coming back");
-        self.rejoin(why, patience, job)
+        self.rejoin(&why, patience, job)
     }
 
     /// Chunks of the stage.
@@ -219,10 +220,10 @@ impl Conversation {
         }
         self.links = None;
         let patience = self.network.options.connect_retry.max(BUSY);
-        self.rejoin(wire::Error::Closed, patience, job)
+        self.rejoin(&wire::Error::Closed, patience, job)
     }
 
-    fn rejoin(&mut self, why: wire::Error, patience: Duration, job: &Job) -> Result<()> {
+    fn rejoin(&mut self, why: &wire::Error, patience: Duration, job: &Job) -> Result<()> {
         let received = {
             let mut chunks = self.chunks();
             chunks.resume();
@@ -247,12 +248,12 @@ impl Conversation {
                 }
                 Err(LinkError::Failed(error)) if !may_pass(&error) => {
                     tracing::warn!(%error, "the donor does not go on");
-                    return Err(lost_for_good(&why, &error));
+                    return Err(lost_for_good(why, &error));
                 }
                 Err(error) => {
                     let error = error.into_error("come back to the donor");
                     if begin.elapsed() >= patience {
-                        return Err(lost_for_good(&why, &error));
+                        return Err(lost_for_good(why, &error));
                     }
                     tracing::debug!(%error, "trying again");
                 }

@@ -96,7 +96,7 @@ impl PageList {
                 0 if least >= 0 => {}
                 // The last checkpoint is not past the start point.
                 0 | 3803 => {
-                    doubt = "page tracking does not go back to the base".to_owned();
+                    "page tracking does not go back to the base".clone_into(&mut doubt);
                     std::thread::sleep(PAUSE);
                     continue;
                 }
