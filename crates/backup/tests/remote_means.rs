@@ -164,8 +164,8 @@ fn increments_are_the_same_by_whatever_means_under_load_and_ddl() {
         if !place.path(&data).exists() {
             place.restore(set, &data);
         }
-        let restored = place.boot(&data, &[]);
-        check_restored(&restored, &report);
+        let mut restored = place.boot(&data, &[]);
+        check_restored(&mut restored, &report);
         Workload::check(&restored).unwrap();
         check_with_binlog(&server, &restored, &report);
     }
@@ -234,8 +234,8 @@ fn counters_that_lie_are_not_believed() {
     let report = next(&server, rebuilt, LeftOutBy::WriteCounters);
     let before = testkit::snapshot(&server).unwrap();
     place.restore(&format!("set{set}"), "data");
-    let restored = place.boot("data", &[]);
-    check_restored(&restored, &report);
+    let mut restored = place.boot("data", &[]);
+    check_restored(&mut restored, &report);
     testkit::assert_same(&before, &testkit::snapshot(&restored).unwrap());
 }
 
@@ -279,8 +279,8 @@ fn without_changes_or_with_few_a_list_of_pages_is_enough() {
     assert_eq!(variables(&server), ["ib_buffer_pool", "NULL"]);
     let before = testkit::snapshot(&server).unwrap();
     place.restore("last", "data");
-    let restored = place.boot("data", &[]);
-    check_restored(&restored, &last);
+    let mut restored = place.boot("data", &[]);
+    check_restored(&mut restored, &last);
     testkit::assert_same(&before, &testkit::snapshot(&restored).unwrap());
 }
 
@@ -295,7 +295,7 @@ fn another_program_at_work_is_left_alone() {
         .unwrap();
     change_little(&server);
     increment(&place, &server, "incr", "full", |options| {
-        options.page_track = true
+        options.page_track = true;
     });
     assert_eq!(means(&place, "incr").by, LeftOutBy::WriteCounters);
     assert_eq!(variables(&server), ["ib_buffer_pool", "4711"]);
