@@ -16,7 +16,7 @@ pub(crate) fn increments(ground: &Ground, report: &mut Report) -> Result<()> {
     let full = run(ground, "far", &["--page-track"])?;
     let base = ground.text("far");
     let rows = ground.change_the_last_percent()?;
-    let mut line = format!("(changed: {rows} rows; full {}", show::bytes(full));
+    let mut shown = vec![format!("changed: {rows} rows; full {}", show::bytes(full))];
     // The counters of writes come first: they are not used after another clone.
     let means: [(&str, &[&str]); 3] = [
         ("write counters", &[]),
@@ -28,7 +28,7 @@ pub(crate) fn increments(ground: &Ground, report: &mut Report) -> Result<()> {
         let mut args = vec!["--based-on", &base];
         args.extend(option);
         let read = run(ground, "far-incr", &args)?;
-        line += &format!("; {name} {}", show::bytes(read));
+        shown.push(format!("{name} {}", show::bytes(read)));
         report.fact(
             &format!("remote_increment_bytes_by_{}", name.replace(' ', "_")),
             read.into(),
@@ -37,7 +37,7 @@ pub(crate) fn increments(ground: &Ground, report: &mut Report) -> Result<()> {
         bytes.push(read);
     }
     ground.discard("far")?;
-    say(&format!("{line})"));
+    say(&format!("({})", shown.join("; ")));
     if let [counters, list, all] = bytes[..] {
         for (name, some) in [("write counters", counters), ("page list", list)] {
             report.goal(Goal::at_most(
