@@ -172,6 +172,7 @@ fn write_set(
         },
         binlog: BinlogPosition::default(),
         page_size: PAGE as u32,
+        means: None,
         pages_by: if parent.is_some() {
             PagesBy::Tracked
         } else {

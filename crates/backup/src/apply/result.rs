@@ -13,7 +13,9 @@ use crate::io::{CHUNK, ChunkDigests, Layout, chunk_value, digest_of, write_fresh
 use crate::set::layout::{
     CHECKPOINTS, CHUNK_VALUES, CLONE_DIR, MANIFEST, MANIFEST_DIGEST, VIEW_PROGRESS, VIEW_STATUS,
 };
-use crate::set::{BackupSet, Content, FileRecord, Manifest, PagesBy, SetKind, StoredFile};
+use crate::set::{
+    BackupSet, Content, FileRecord, LeftOutBy, Manifest, PagesBy, SetKind, StoredFile,
+};
 use crate::{Error, Result};
 use innodb::clone_dir::Checkpoints;
 use innodb::lsn::Lsn;
@@ -79,6 +81,10 @@ fn manifest_of(increment: &Manifest, planned: &[Planned], own_files: Vec<StoredF
     manifest.parent_path = None;
     manifest.lsn.start = Lsn::ZERO;
     manifest.pages_by = PagesBy::All;
+    if let Some(means) = &mut manifest.means {
+        means.by = LeftOutBy::Nothing;
+        means.left_out = 0;
+    }
     manifest.own_files = own_files;
     manifest.format = manifest.format_needed();
     manifest

@@ -120,6 +120,7 @@ pub(super) fn manifest(kind: SetKind, files: Vec<FileRecord>) -> Manifest {
         page_size: 16384,
         clone: CloneRecord::default(),
         pages_by: PagesBy::All,
+        means: None,
         directories: Vec::new(),
         files,
         own_files: Vec::new(),
@@ -274,6 +275,7 @@ impl World {
                 gtid_executed: String::new(),
             },
             page_size: 16384,
+            means: None,
             pages_by: match kind {
                 SetKind::Full => PagesBy::All,
                 SetKind::Increment => PagesBy::Tracked,

@@ -15,7 +15,7 @@ pub(crate) use keep_away::{Admission, KEEP_AWAY};
 pub use pack::Compression;
 pub use target::{Target, free_space};
 
-use crate::set::{BinlogPosition, LsnRecord, PagesBy, ServerRecord, SetId, SetKind};
+use crate::set::{BinlogPosition, LsnRecord, Means, PagesBy, ServerRecord, SetId, SetKind};
 use crate::{FileDesc, FileId, Job, Result, Stage};
 use innodb::ids::PageNo;
 use roaring::RoaringBitmap;
@@ -65,6 +65,8 @@ pub struct Snapshot {
     pub page_size: u32,
     /// How changed pages were found.
     pub pages_by: PagesBy,
+    /// How a backup over the network got them.
+    pub means: Option<Means>,
     /// `LOCAL INSTANCE`, or host and port.
     pub source: String,
 }

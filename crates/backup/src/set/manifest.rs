@@ -1,5 +1,6 @@
 //! `#clone/manifest.json`: what a set is, where it comes from and what it holds.
 
+use super::Means;
 use crate::files::FileKind;
 use innodb::lsn::Lsn;
 use serde::{Deserialize, Serialize};
@@ -285,6 +286,9 @@ pub struct Manifest {
     pub clone: CloneRecord,
     /// How the changed pages were found.
     pub pages_by: PagesBy,
+    /// How a backup over the network got them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub means: Option<Means>,
     /// Directories of the restored data directory, empty schemas included.
     pub directories: Vec<String>,
     /// Files of the restored data directory.

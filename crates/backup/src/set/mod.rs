@@ -7,6 +7,7 @@
 mod faults;
 pub mod layout;
 mod manifest;
+mod means;
 mod open;
 mod record;
 
@@ -15,5 +16,6 @@ pub use manifest::{
     ProcessIdentity, ServerFeatures, ServerRecord, SetId, SetKind, SourceIdentity, SpaceRecord,
     StoredFile,
 };
+pub use means::{FileCounter, LeftOutBy, Means, WriteCounters};
 pub use open::BackupSet;
 pub(crate) use open::{digest_line, is_half_decompressed};

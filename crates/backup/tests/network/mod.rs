@@ -30,15 +30,19 @@ pub fn donor(options: ServerOptions) -> Server {
 }
 
 pub fn remote_options(server: &Server) -> RemoteOptions {
-    RemoteOptions::new(ConnectOptions {
+    RemoteOptions::new(account(server.port()))
+}
+
+fn account(port: u16) -> ConnectOptions {
+    ConnectOptions {
         endpoint: Endpoint::Tcp {
             host: "127.0.0.1".into(),
-            port: server.port(),
+            port,
         },
         user: "cloner".into(),
         password: Some("secret".into()),
         ..ConnectOptions::default()
-    })
+    }
 }
 
 pub fn remote_full(
@@ -99,4 +103,22 @@ pub fn check_restored(server: &mut Server, report: &BackupReport) {
     if !report.binlog.gtid_executed.is_empty() {
         assert_eq!(gtids, report.binlog.gtid_executed);
     }
+}
+
+/// An increment into `dying`, of a donor that another process has started.
+pub fn run_increment(
+    port: u16,
+    place: &std::path::Path,
+    base: &str,
+    change: impl FnOnce(&mut RemoteOptions),
+) {
+    let mut remote = RemoteOptions::new(account(port));
+    remote.from = Some(IncrementFrom::Set(place.join(base)));
+    change(&mut remote);
+    let request = RemoteBackupRequest {
+        remote,
+        to: place.join("dying"),
+    };
+    let catalogue = catalogue::Catalogue::open(&place.join("state")).unwrap();
+    backup_remote(&request, &catalogue, &common::job()).unwrap();
 }

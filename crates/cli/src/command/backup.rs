@@ -23,7 +23,8 @@ pub(crate) struct BackupArgs {
     /// Directory of the new set: one that does not exist or is empty.
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
-    /// Switch page tracking on, so that fast increments can follow.
+    /// Switch page tracking on, so that fast increments can follow. With --from an increment
+    /// changes a variable of the donor for a moment.
     #[arg(long)]
     page_track: bool,
     /// Copy only what changed since this set, full or incremental.
@@ -56,7 +57,7 @@ pub(crate) struct BackupArgs {
 #[command(next_help_heading = "Backup over the network")]
 pub(crate) struct RemoteArgs {
     /// Back up this server over the network, by MySQL's clone protocol.
-    #[arg(long, value_name = "USER@HOST:PORT", conflicts_with_all = ["page_track", "datadir"])]
+    #[arg(long, value_name = "USER@HOST:PORT", conflicts_with = "datadir")]
     from: Option<DonorAddress>,
     /// Most bytes to receive per second, in MiB; 0 is no limit [default: 0].
     #[arg(long, value_name = "MIB", requires = "from")]
@@ -124,6 +125,8 @@ impl BackupArgs {
             compression: self.compression.resolve(file)?,
             remote: RemoteOptions {
                 from,
+                scan: self.scan,
+                page_track: self.page_track,
                 ddl_timeout,
                 wait_for_donor: args.wait_for_donor,
                 connect_retry: retry.map_or(default.connect_retry, |retry| {
@@ -218,7 +221,7 @@ mod tests {
     fn a_donor_on_another_host_is_backed_up_over_the_network() {
         let args = parsed(
             "--to /b --from b@db1:3307 --based-on /full --network-rate 3 --connect-retry=9 \
-             --wait_for_donor --lock-wait-timeout 8",
+             --wait_for_donor --lock-wait-timeout 8 --page-track --scan",
         );
         let donor = args.remote.from.clone().unwrap();
         let remote = args
@@ -230,6 +233,7 @@ mod tests {
             (remote.network_rate, remote.wait_for_donor),
             (Some(3 << 20), true)
         );
+        assert!(remote.page_track && remote.scan);
         assert_eq!(remote.connect_retry, Duration::from_secs(9));
         assert_eq!(remote.ddl_timeout, Duration::from_secs(8));
         assert!(
@@ -243,7 +247,6 @@ mod tests {
             "--to /b --based-on /a --start-lsn 5",
             "--to /b --parallel 0",
             "--page-track",
-            "--to /b --from b@h --page-track",
             "--to /b --from b@h --datadir /d",
             "--to /b --network-rate 5",
             "--to /b --from h:x",

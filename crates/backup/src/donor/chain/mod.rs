@@ -244,6 +244,7 @@ impl Donor for ChainDonor {
             binlog: manifest.binlog.clone(),
             page_size: manifest.page_size,
             pages_by: PagesBy::All,
+            means: None,
             source: manifest.clone.source.clone(),
         })
     }

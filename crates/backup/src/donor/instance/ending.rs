@@ -55,6 +55,7 @@ impl InstanceDonor {
             },
             binlog: status.binlog,
             page_size: facts.page_size.get(),
+            means: None,
             pages_by: match self.base.as_ref().map(|base| base.method) {
                 None => PagesBy::All,
                 Some(Method::Tracked) => PagesBy::Tracked,

@@ -73,7 +73,7 @@ impl Session {
         self.id
     }
 
-    pub(super) fn execute(&mut self, action: &'static str, sql: &str) -> Result<()> {
+    pub(in crate::donor) fn execute(&mut self, action: &'static str, sql: &str) -> Result<()> {
         match self.connection.execute(sql) {
             Ok(_) => Ok(()),
             Err(error) => Err(self.error(action, error)),
@@ -97,7 +97,7 @@ impl Session {
         Ok(value.unwrap_or_default().to_owned())
     }
 
-    pub(super) fn number(&mut self, action: &'static str, sql: &str) -> Result<u64> {
+    pub(in crate::donor) fn number(&mut self, action: &'static str, sql: &str) -> Result<u64> {
         let text = self.text(action, sql)?;
         text.parse().map_err(|_| {
             Error::refused(1105, format!("{action}: the server answered {text:?}"), "")
@@ -105,7 +105,7 @@ impl Session {
     }
 
     /// A value that may be negative (the page tracking functions report errors so).
-    pub(super) fn signed(&mut self, action: &'static str, sql: &str) -> Result<i64> {
+    pub(in crate::donor) fn signed(&mut self, action: &'static str, sql: &str) -> Result<i64> {
         let text = self.text(action, sql)?;
         text.parse().map_err(|_| {
             Error::refused(1105, format!("{action}: the server answered {text:?}"), "")
@@ -298,7 +298,7 @@ impl Session {
     }
 
     /// Asks for a checkpoint at the current LSN; `false` where the server has no such function.
-    pub(super) fn sharp_checkpoint(&mut self) -> Result<bool> {
+    pub(in crate::donor) fn sharp_checkpoint(&mut self) -> Result<bool> {
         match self.number(
             "request a checkpoint",
             "SELECT innodb_redo_log_sharp_checkpoint()",

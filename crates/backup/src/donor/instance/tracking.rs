@@ -83,7 +83,7 @@ impl Session {
 
     /// Switches page tracking on, or has it begin a new start point; the LSN an increment may
     /// start at.
-    pub(super) fn tracking_set(&mut self, on: bool) -> Result<Lsn> {
+    pub(in crate::donor) fn tracking_set(&mut self, on: bool) -> Result<Lsn> {
         let lsn = self.signed(
             "set page tracking",
             &format!("SELECT mysqlbackup_page_track_set({})", u8::from(on)),

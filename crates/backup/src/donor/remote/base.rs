@@ -2,7 +2,7 @@
 
 use super::files::RemoteFile;
 use crate::donor::instance::IncrementFrom;
-use crate::set::{BackupSet, SetId};
+use crate::set::{BackupSet, Means, SetId};
 use crate::{Error, Result};
 use innodb::lsn::Lsn;
 use std::collections::HashMap;
@@ -16,6 +16,10 @@ pub(super) struct Base {
     /// Page sizes of the parent's files, by space id and first page; `None` without a parent, when
     /// every file has to be taken for one that the parent had.
     files: Option<HashMap<(u32, u32), u32>>,
+    /// Where a list of changed pages has to begin; zero when the parent knows none.
+    pub page_track: Lsn,
+    /// What the parent knows of the donor.
+    pub means: Option<Means>,
 }
 
 impl Base {
@@ -27,6 +31,8 @@ impl Base {
                     parent: None,
                     start: *lsn,
                     files: None,
+                    page_track: Lsn::ZERO,
+                    means: None,
                 });
             }
             IncrementFrom::Set(path) => path,
@@ -57,6 +63,8 @@ impl Base {
             // The parent's redo is not used: its pages have every change up to here.
             start: manifest.lsn.checkpoint,
             files: Some(files.collect()),
+            page_track: manifest.lsn.page_track,
+            means: manifest.means.clone(),
         })
     }
 

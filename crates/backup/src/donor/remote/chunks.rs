@@ -33,6 +33,11 @@ impl Chunks {
         })
     }
 
+    /// How many chunks the stage has.
+    pub(super) fn total(&self) -> u32 {
+        self.total
+    }
+
     /// Takes note of a block; whether it is one that is still needed. `gaps`: blocks may be left
     /// out between those of one file and those of the next.
     pub(super) fn accept(&mut self, chunk: u32, block: u32, file: u32, gaps: bool) -> Result<bool> {
@@ -70,6 +75,13 @@ impl Chunks {
         if (1..=self.total).contains(&chunk) {
             self.partial.remove(&chunk);
             self.complete.insert(chunk);
+        }
+    }
+
+    /// Only the blocks of a chunk of `file` after these are wanted.
+    pub(super) fn begin_after(&mut self, chunk: u32, blocks: u32, file: u32) {
+        if (1..=self.total).contains(&chunk) {
+            self.partial.insert(chunk, (blocks, file));
         }
     }
 

@@ -6,7 +6,6 @@ use super::redo::LogFacts;
 use crate::recipient::Snapshot;
 use crate::set::{BinlogPosition, LsnRecord, PagesBy};
 use crate::{Error, Result};
-use innodb::lsn::Lsn;
 
 impl RemoteDonor {
     /// What the snapshot is, once its log is known.
@@ -33,13 +32,13 @@ impl RemoteDonor {
             server: self.facts.record.clone(),
             lsn: LsnRecord {
                 start,
-                // Page tracking of the donor is not known here.
-                page_track: Lsn::ZERO,
+                page_track: self.watch.page_track,
                 checkpoint: log.checkpoint,
                 end: log.end,
             },
             binlog,
             page_size: self.facts.page_size.get(),
+            means: Some(self.watch.means()),
             pages_by: match self.base {
                 None => PagesBy::All,
                 Some(_) => PagesBy::Scan,

@@ -34,6 +34,8 @@ pub(super) struct RemoteFile {
 pub(super) struct Found {
     /// Bytes received in FILE COPY.
     pub bytes: u64,
+    /// Bytes that the donor was told not to send.
+    pub left_out: u64,
     /// Pages that did not verify in FILE COPY: they were being written.
     pub torn: RoaringBitmap,
     /// Pages in the spool.
@@ -54,6 +56,14 @@ impl RemoteFile {
     /// Physical page size in bytes; 0 for a file without pages.
     pub(super) fn page_size(&self) -> usize {
         self.space.map_or(0, |space| space.geometry.physical())
+    }
+
+    /// Its name below the donor's data directory, if it is there.
+    pub(super) fn name_inside(&self) -> Option<&str> {
+        match &self.name {
+            Name::Inside(path) => Some(path),
+            Name::Outside(..) => None,
+        }
     }
 
     /// What the donor calls the file, for messages.
@@ -223,6 +233,16 @@ impl Files {
             geometry,
             first_page: u32::try_from(pages).map_err(|_| unusable("too long".to_owned()))?,
         })
+    }
+
+    /// The first file is not the dump of the buffer pool that it is announced as: an empty one
+    /// takes its place.
+    pub(super) fn empty_first(&mut self) {
+        if let Some(file) = self.all.first_mut()
+            && file.space.is_none()
+        {
+            file.size = 0;
+        }
     }
 
     /// The files that are there, as the recipient knows them.

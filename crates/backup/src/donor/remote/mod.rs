@@ -12,6 +12,7 @@
 mod base;
 mod chunks;
 mod conversation;
+mod counters;
 mod deliver;
 mod ending;
 mod facts;
@@ -19,9 +20,12 @@ mod files;
 #[cfg(test)]
 mod hostile;
 mod intake;
+mod leave_out;
+mod left_out;
 mod link;
 mod names;
 mod options;
+mod page_list;
 mod redo;
 mod sinks;
 mod spool;
@@ -33,7 +37,9 @@ use self::conversation::Conversation;
 use self::deliver::Delivering;
 use self::facts::{Executed, Facts};
 use self::files::Files;
+use self::leave_out::Watch;
 use self::link::Network;
+use self::page_list::PageList;
 use self::redo::RedoSink;
 use self::sinks::{FileSink, PageSink};
 use self::spool::Spool;
@@ -55,6 +61,8 @@ pub struct RemoteDonor {
     facts: Facts,
     base: Option<Base>,
     session: Session,
+    watch: Watch,
+    page_list: Option<PageList>,
     files: Files,
     /// The begin of FILE COPY.
     file_begin: StageDescriptor,
@@ -88,6 +96,8 @@ impl RemoteDonor {
             None => None,
         };
         let source = options.connect.endpoint.to_string();
+        let mut watch = Watch::begin(&mut session);
+        let mut page_list = watch.prepare(&mut session, &options, base.as_ref())?;
         let wanted = if options.in_order { 1 } else { job.parallel() };
         let connections = connections(wanted, options.network_rate, &facts);
         let network = Network::new(options);
@@ -96,10 +106,15 @@ impl RemoteDonor {
         let mut files = Files::new(facts.page_size);
         let end = conversation.first_end(job)?;
         let file_begin = conversation.next_stage(end, CloneStage::FileCopy, &mut files, job)?;
+        if let Some(list) = &mut page_list {
+            list.announced(&mut session);
+        }
         Ok(Self {
             source,
             base,
             session,
+            watch,
+            page_list,
             files,
             file_begin,
             scratch: scratch.to_owned(),
@@ -154,19 +169,12 @@ impl RemoteDonor {
                 "the disk may be too small"
             );
         }
-        let conversation = self.conversation()?;
-        conversation.add_workers(job)?;
-        let threads = conversation.connections();
+        let threads = self.conversation()?.connections();
         job.progress.begin(Stage::FileCopy, threads, begin.estimate);
-        if let Some(base) = &self.base {
-            tracing::info!(
-                since = %base.start,
-                files = self.files.live().count(),
-                "the donor sends every page, and those whose LSN is not below the base's checkpoint \
-                 are kept: this saves storage, not network"
-            );
-            return Ok(());
+        if self.base.is_some() {
+            return self.leave_out(begin.estimate, job);
         }
+        self.conversation()?.add_workers(job)?;
         let plan = deliver::plan_of_full(&self.files)?;
         recipient.begin(Stage::FileCopy, &plan)?;
         deliver::add_buffer_pool(&self.files, &**recipient)
@@ -197,6 +205,7 @@ impl RemoteDonor {
     /// Receives PAGE COPY and REDO COPY to their end and lets the donor go, then tells the
     /// recipient what there is.
     fn begin_page_copy(&mut self, recipient: &Arc<dyn Recipient>, job: &Job) -> Result<()> {
+        self.count_files()?;
         let end = self
             .file_end
             .get_mut()
@@ -241,6 +250,7 @@ impl RemoteDonor {
         }
         drop(conversation);
         tracing::info!("the donor has sent everything");
+        self.count_writes();
         sinks::check_received(&self.files, pages.saturating_sub(received))?;
         self.redo = Some(redo);
         let spool = self.spool.as_ref().ok_or_else(out_of_order)?;

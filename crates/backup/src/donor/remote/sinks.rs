@@ -182,7 +182,7 @@ pub(super) fn check_received(files: &Files, missing: u64) -> Result<()> {
         if let Some(page) = torn.iter().next() {
             return Err(damaged(file, page, found.fault.as_deref().unwrap_or("")));
         }
-        if file.born == wire::clone::Stage::FileCopy && found.bytes != file.size {
+        if file.born == wire::clone::Stage::FileCopy && found.bytes + found.left_out != file.size {
             return Err(protocol(format!(
                 "{} of {} bytes of '{}' were sent",
                 found.bytes,

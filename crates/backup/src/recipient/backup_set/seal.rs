@@ -44,6 +44,7 @@ impl BackupSetRecipient {
             page_size: snapshot.page_size,
             clone,
             pages_by: snapshot.pages_by,
+            means: snapshot.means.clone(),
             directories: self.lock_directories().iter().cloned().collect(),
             files: records,
             own_files,

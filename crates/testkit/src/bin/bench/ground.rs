@@ -176,6 +176,17 @@ impl Ground {
         }
     }
 
+    /// Changes rows on one percent of the pages, all at the end of the last table; how many rows.
+    pub(crate) fn change_the_last_percent(&self) -> Result<u64> {
+        let rows = (self.rows * u64::from(TABLES) / 100).clamp(1, self.rows);
+        self.server.sql(&format!(
+            "UPDATE sbtest.sbtest{TABLES} SET pad = REVERSE(pad) WHERE id > {}",
+            self.rows - rows
+        ))?;
+        self.settle()?;
+        Ok(rows)
+    }
+
     /// A path beside the server's data directory.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.server.root_dir().join(name)

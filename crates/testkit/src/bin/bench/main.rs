@@ -9,7 +9,7 @@
 //! Environment: `BENCH_MB` (data size, 1024), `BENCH_RUNS` (rounds, 3), `BENCH_DIR` (where, instead
 //! of the temporary directory), `BENCH_COLD=1` (as root: empty the page cache before each run,
 //! instead of filling it), `BENCH_ONLY` (a list of parts, with commas: full, load, compressed,
-//! increment, restore, replay, memory; all unless set). `--json FILE` or `BENCH_JSON` writes the
+//! increment, restore, replay, remote, memory; all unless set). `--json FILE` or `BENCH_JSON` writes the
 //! results.
 
 mod compressed;
@@ -18,6 +18,7 @@ mod full;
 mod ground;
 mod increment;
 mod memory;
+mod remote;
 mod replay;
 mod report;
 mod restore;
@@ -65,6 +66,9 @@ fn run() -> Result<()> {
     restore::discard(&ground)?;
     if settings.wants(&[Part::Replay]) {
         replay::contest(&ground, &mut report)?;
+    }
+    if settings.wants(&[Part::Remote]) {
+        remote::increments(&ground, &mut report)?;
     }
     if settings.wants(&[Part::Memory]) {
         memory::at_double_size(&ground, &mut report)?;

@@ -59,17 +59,20 @@ pub(crate) enum Part {
     Restore,
     /// Replay of binary logs.
     Replay,
+    /// Increments over the network.
+    Remote,
     /// Memory at double size.
     Memory,
 }
 
-const PARTS: [(&str, Part); 7] = [
+const PARTS: [(&str, Part); 8] = [
     ("full", Part::Full),
     ("load", Part::Load),
     ("compressed", Part::Compressed),
     ("increment", Part::Increment),
     ("restore", Part::Restore),
     ("replay", Part::Replay),
+    ("remote", Part::Remote),
     ("memory", Part::Memory),
 ];
 

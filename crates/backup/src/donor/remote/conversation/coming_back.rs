@@ -1,10 +1,12 @@
 //! Coming back to a clone after a connection was lost.
 
 use super::{AGAIN, BUSY, Conversation, Links};
+use crate::donor::remote::chunks::Chunks;
 use crate::donor::remote::link::{Link, LinkError, is_busy};
 use crate::{Error, Job, Result};
-use std::time::Instant;
-use wire::clone::{Command, Locator, Stage};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+use wire::clone::{Ack, Command, Locator, Stage};
 
 impl Conversation {
     /// Comes back to the clone after a connection was lost. `why` is reported when that does not
@@ -17,6 +19,37 @@ impl Conversation {
             return Err(Error::server("receive from the donor", why));
         }
         tracing::warn!(error = %why, "the connection to the donor was lost: coming back");
+        self.rejoin(&why, patience, job)
+    }
+
+    /// Chunks of the stage.
+    pub(in crate::donor::remote) fn chunks_of_stage(&self) -> u32 {
+        self.chunks().total()
+    }
+
+    /// Has the donor send, of the stage, only what is missing in `chunks`: breaks off, and comes
+    /// back as after a lost connection.
+    pub(in crate::donor::remote) fn ask_again(&mut self, chunks: Chunks, job: &Job) -> Result<()> {
+        self.chunks = Mutex::new(chunks);
+        if let Some(links) = &mut self.links {
+            let ack = Ack {
+                error: BROKEN_OFF,
+                locator: self.locator.clone(),
+                stage: None,
+            };
+            let helper = &mut links.helper;
+            let told = helper.send(&Command::Ack(ack));
+            if let Err(error) = told.and_then(|()| helper.complete(&self.network, job)) {
+                // It will notice that the connections are closed.
+                tracing::debug!(?error, "the donor was not told that we break off");
+            }
+        }
+        self.links = None;
+        let patience = self.network.options.connect_retry.max(BUSY);
+        self.rejoin(&wire::Error::Closed, patience, job)
+    }
+
+    fn rejoin(&mut self, why: &wire::Error, patience: Duration, job: &Job) -> Result<()> {
         let received = {
             let mut chunks = self.chunks();
             chunks.resume();
@@ -41,12 +74,12 @@ impl Conversation {
                 }
                 Err(LinkError::Failed(error)) if !may_pass(&error) => {
                     tracing::warn!(%error, "the donor does not go on");
-                    return Err(lost_for_good(&why, &error));
+                    return Err(lost_for_good(why, &error));
                 }
                 Err(error) => {
                     let error = error.into_error("come back to the donor");
                     if begin.elapsed() >= patience {
-                        return Err(lost_for_good(&why, &error));
+                        return Err(lost_for_good(why, &error));
                     }
                     tracing::debug!(%error, "trying again");
                 }
@@ -73,6 +106,10 @@ impl Conversation {
         Ok(Links { data, helper })
     }
 }
+
+/// An error of the network ("error reading communication packets"): the donor waits for the client
+/// to come back.
+const BROKEN_OFF: i32 = 1158;
 
 /// Whether what the donor said when we came back may be over soon: it may not have noticed yet
 /// that we were gone.
