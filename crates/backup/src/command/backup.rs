@@ -61,11 +61,13 @@ const RECORD_EVERY: Duration = Duration::from_secs(1);
 
 /// Makes a backup of an instance of this host.
 pub fn backup(request: &BackupRequest, catalogue: &Catalogue, job: &Job) -> Result<BackupReport> {
+    let at = Instant::now();
     let target = Target::new(&request.to, false)?;
     target.check_empty()?;
     let mut donor = InstanceDonor::open(request.instance.clone(), job).map_err(|e| job.cause(e))?;
     target.check_outside(&donor.own_directories())?;
     let begun = Begun {
+        at,
         kind: kind_of(request.instance.from.is_some()),
         pid: donor.connection_id(),
         source: "LOCAL INSTANCE".to_owned(),
@@ -91,12 +93,14 @@ pub fn backup_remote(
     catalogue: &Catalogue,
     job: &Job,
 ) -> Result<BackupReport> {
+    let at = Instant::now();
     let target = Target::new(&request.to, false)?;
     target.check_empty()?;
     let scratch = target.path().to_owned();
     let mut donor =
         RemoteDonor::open(request.remote.clone(), &scratch, job).map_err(|e| job.cause(e))?;
     let begun = Begun {
+        at,
         kind: kind_of(request.remote.from.is_some()),
         pid: donor.connection_id(),
         source: donor.source().to_owned(),
@@ -111,6 +115,7 @@ pub fn backup_remote(
 
 /// A backup that has a donor.
 struct Begun {
+    at: Instant,
     kind: SetKind,
     pid: u64,
     source: String,
@@ -133,7 +138,6 @@ fn make(
     job: &Job,
     clone: impl FnOnce(&Arc<dyn Recipient>) -> Result<Snapshot>,
 ) -> Result<BackupReport> {
-    let begin = Instant::now();
     let kind = begun.kind;
     let destination = target.path().to_owned();
     let id = catalogue
@@ -175,7 +179,7 @@ fn make(
         pages_by: snapshot.pages_by,
         bytes_read: job.progress.bytes_read(),
         lock_seconds: 0.0,
-        seconds: begin.elapsed().as_secs_f64(),
+        seconds: begun.at.elapsed().as_secs_f64(),
     })
 }
 
