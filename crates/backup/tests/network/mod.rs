@@ -116,6 +116,7 @@ pub fn run_increment(
     remote.from = Some(IncrementFrom::Set(place.join(base)));
     change(&mut remote);
     let request = RemoteBackupRequest {
+        compression: None,
         remote,
         to: place.join("dying"),
     };
