@@ -34,3 +34,5 @@ pub use error::{Result, SqlError};
 pub use service::{Service, ServiceOptions};
 pub use session::{Session, Stopper};
 pub use system::SERVER_VERSION;
+/// How to reach the instance: part of [`ServiceOptions`].
+pub use wire::{ConnectOptions, Endpoint};

@@ -3,8 +3,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use sql::{Answer, Identity, Service, ServiceOptions, Session};
-use wire::{ConnectOptions, Endpoint};
+use sql::{Answer, ConnectOptions, Endpoint, Identity, Service, ServiceOptions, Session};
 
 /// Statements of a client, against an instance that is not there: nothing panics, no result is
 /// crooked, and no error has a password in it.
