@@ -199,6 +199,8 @@ impl<S: Read> Frames<S> {
             )));
         }
         let len = u32::from_le_bytes([a, b, c, 0]) as usize;
+        // Also when it is refused: the refusal is the next packet.
+        self.sequence = sequence.wrapping_add(1);
         if self.filled + len > self.max_packet {
             return Err(Error::TooLarge {
                 what: "packet received",
@@ -206,7 +208,6 @@ impl<S: Read> Frames<S> {
             });
         }
         self.start += HEADER;
-        self.sequence = sequence.wrapping_add(1);
         self.chunk = Chunk::Payload {
             left: len,
             last: len < MAX_CHUNK,
