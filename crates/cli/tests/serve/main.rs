@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
+mod clients;
 #[path = "../common/mod.rs"]
 mod common;
 mod daemon;
