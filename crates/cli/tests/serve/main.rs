@@ -7,5 +7,6 @@ mod clients;
 mod common;
 mod daemon;
 mod document;
+mod manager;
 mod sessions;
 mod stopping;
