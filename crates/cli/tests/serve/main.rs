@@ -7,6 +7,7 @@ mod clients;
 mod common;
 mod daemon;
 mod document;
+mod killing;
 mod manager;
 mod sessions;
 mod stopping;
