@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint fmt server demo bench fuzz clean
+.PHONY: help build test lint fmt server clients demo bench fuzz clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -11,7 +11,7 @@ help: ## this list
 build: ## the release binary, target/release/innoclone
 	$(CARGO) build --release --locked -p innoclone
 
-test: server ## everything CI runs: format, lints, all tests (a real MySQL server is fetched if there is none)
+test: server clients ## everything CI runs: format, lints, all tests (a real MySQL server and clients are fetched)
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO) test --workspace --locked
@@ -25,6 +25,9 @@ fmt: ## format the code
 
 server: ## fetch a real MySQL server for tests, demo and bench into .cache
 	@scripts/fetch-mysql.sh
+
+clients: ## fetch MySQL clients of Python and Node for the tests into .cache
+	@scripts/fetch-clients.sh
 
 demo: server build ## backup, increments and restore, shown on a real server
 	$(CARGO) run --release --locked -p innoclone-testkit --bin demo

@@ -37,6 +37,11 @@ impl Daemon {
 
     /// A daemon for a server that is there; also a new one after another was stopped.
     pub(crate) fn on(world: World, words: &[&str]) -> Self {
+        Self::started(world, words, |_| {})
+    }
+
+    /// A daemon whose command is changed before it starts.
+    pub(crate) fn started(world: World, words: &[&str], change: impl FnOnce(&mut Command)) -> Self {
         let socket = world.path("endpoint");
         let all = [
             &["serve", "--listen", "127.0.0.1:0", "--listen", &socket],
@@ -48,6 +53,7 @@ impl Daemon {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
+        change(&mut command);
         let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (sender, log) = channel();
@@ -174,4 +180,5 @@ pub(crate) fn run_with(mut command: Command, statements: &str) -> Ended {
     Ended::from(child.wait_with_output().unwrap())
 }
 
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Before a test takes a daemon or a client for hanging.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);

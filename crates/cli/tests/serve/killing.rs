@@ -1,0 +1,188 @@
+//! KILL at any moment of a clone: it ends, is known as killed, and the server has back all it gave.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::common::Ended;
+use crate::daemon::{Daemon, PATIENCE};
+
+/// A client with its input open, so that a statement is sent at once.
+struct Prompt {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Prompt {
+    fn open(daemon: &Daemon) -> Self {
+        let mut command = daemon.client("root");
+        command.args(["--skip-table", "--batch", "--skip-column-names"]);
+        command.args(["--unbuffered", "--skip-reconnect"]);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let input = child.stdin.take().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        Self {
+            child,
+            input,
+            output,
+        }
+    }
+
+    fn send(&mut self, statement: &str) {
+        writeln!(self.input, "{statement};").unwrap();
+    }
+
+    fn value(&mut self, query: &str) -> String {
+        self.send(query);
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    /// Waits for the end of what was sent; fails when that takes too long.
+    #[track_caller]
+    fn end(mut self) -> Ended {
+        drop(self.input);
+        let begin = Instant::now();
+        while self.child.try_wait().unwrap().is_none() {
+            if begin.elapsed() > PATIENCE {
+                self.child.kill().unwrap();
+                self.child.wait().unwrap();
+                panic!("a client hangs");
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ended::from(self.child.wait_with_output().unwrap())
+    }
+}
+
+/// Repeatable random numbers (the generator of Numerical Recipes).
+struct Random(u32);
+
+impl Random {
+    fn below(&mut self, limit: Duration) -> Duration {
+        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        limit.mul_f64(f64::from(self.0 >> 8) / f64::from(1_u32 << 24))
+    }
+}
+
+/// Fails unless within seconds DDL works, and neither a backup lock nor a consumer of the redo log
+/// is left.
+#[track_caller]
+fn assert_released(daemon: &Daemon) {
+    let server = &daemon.world.server;
+    let ddl = "SET SESSION lock_wait_timeout = 60; CREATE DATABASE locks; DROP DATABASE locks";
+    server.sql(ddl).unwrap();
+    for query in [
+        "SELECT COUNT(*) FROM performance_schema.metadata_locks \
+         WHERE OBJECT_TYPE = 'BACKUP LOCK' AND LOCK_TYPE = 'SHARED'",
+        // There is one consumer at a time, and it ends with its session.
+        "SELECT innodb_redo_log_consumer_register()",
+    ] {
+        let begin = Instant::now();
+        while server.query_value(query).unwrap() != "0" {
+            assert!(begin.elapsed() < PATIENCE, "{query} is not 0");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+/// Whether there is a file anywhere below.
+fn has_files(dir: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return false;
+    };
+    let has = |entry: std::fs::DirEntry| !entry.path().is_dir() || has_files(&entry.path());
+    entries.map(Result::unwrap).any(has)
+}
+
+/// Where a clone is killed: at some time after a line of the log, an empty one is its beginning.
+struct Stretch {
+    line: &'static str,
+    length: Duration,
+    /// MiB a second; at one, the clone is certainly still in its first stage of copying.
+    bandwidth: u32,
+}
+
+const fn stretch(line: &'static str, millis: u64, bandwidth: u32) -> Stretch {
+    Stretch {
+        line,
+        length: Duration::from_millis(millis),
+        bandwidth,
+    }
+}
+
+const STRETCHES: [Stretch; 6] = [
+    stretch("", 60, 1),
+    stretch("stage=FILE COPY", 1000, 1),
+    stretch("backup lock taken", 100, 0),
+    stretch("following the redo log", 200, 0),
+    stretch("stage=REDO COPY", 40, 0),
+    stretch("backup lock released", 100, 0),
+];
+
+#[test]
+fn a_clone_is_killed_at_any_moment() {
+    let mut daemon = Daemon::new(&[]);
+    daemon.world.server.load_sysbench_like(1, 10_000).unwrap();
+    let mut random = Random(7);
+    let mut killed = 0;
+    for round in 0..12 {
+        let Stretch {
+            line,
+            length,
+            bandwidth,
+        } = STRETCHES[round % STRETCHES.len()];
+        let set = daemon.world.path(&format!("set{round}"));
+        let mut killer = Prompt::open(&daemon);
+        let mut clone = Prompt::open(&daemon);
+        let limited = format!(
+            "SET GLOBAL clone_max_data_bandwidth = {bandwidth}; SELECT @@global.clone_max_data_bandwidth"
+        );
+        assert_eq!(killer.value(&limited), bandwidth.to_string());
+        let pid = clone.value("SELECT CONNECTION_ID()");
+        clone.send(&format!(
+            "CLONE LOCAL DATA DIRECTORY = '{set}' ENABLE PAGE TRACK"
+        ));
+        daemon.wait_for(&format!("directory={set}"));
+        if !line.is_empty() {
+            daemon.wait_for(line);
+        }
+        std::thread::sleep(random.below(length));
+        killer.send(&format!("KILL {pid}"));
+
+        let ended = clone.end();
+        let row = daemon.value(&format!(
+            "SELECT CONCAT(STATE, ' ', ERROR_NO) FROM mysql.clone_history WHERE DESTINATION = '{set}'"
+        ));
+        let is_marked = Path::new(&set).join("#clone/#status_in_progress").exists();
+        let shown = format!("{line}: {row}, {}{}", ended.stdout, ended.stderr);
+        if row == "Completed 0" {
+            // The set was sealed when KILL came; its client may have been told or cut off.
+            assert!(bandwidth == 0 && !is_marked, "{shown}");
+            daemon.world.run_alone(&["verify", &set]).expect(0);
+        } else {
+            killed += 1;
+            // One that had not even begun to write need not be known.
+            let is_known = row == "Failed 1317";
+            let never_was = row.is_empty() && !Path::new(&set).exists();
+            assert!(is_known || never_was, "{shown}");
+            assert!(ended.stderr.contains("ERROR 1317 (70100)"), "{shown}");
+            let verified = daemon.world.run_alone(&["verify", "--quick", &set]);
+            assert!(verified.status != Some(0), "{shown}");
+            assert!(is_marked || !has_files(Path::new(&set)), "{shown}");
+        }
+        killer.end();
+        assert_released(&daemon);
+    }
+    // Those at a low rate at least.
+    assert!(killed >= 4, "{killed}");
+    daemon.stop();
+}
