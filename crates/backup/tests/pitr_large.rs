@@ -76,9 +76,8 @@ fn peak_memory() -> u64 {
     kibibytes.parse::<u64>().unwrap() * 1024
 }
 
-/// Takes minutes and about 8 GB of disk.
+/// Takes some GB of disk.
 #[test]
-#[ignore = "large: run it by hand"]
 fn a_transaction_of_more_than_a_gigabyte_is_replayed_in_little_memory() {
     let scene = Scene::new(ServerOptions::default());
     let server = &scene.server;
