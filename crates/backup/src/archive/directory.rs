@@ -33,6 +33,42 @@ pub struct ArchivedLog {
 }
 
 impl ArchivedLog {
+    /// What a file holds by its name; `None` if that is no binary log's.
+    pub(crate) fn stored_as(path: &Path) -> Option<Self> {
+        let stored = path.file_name()?.to_str()?;
+        let (name, storage) = if let Some(name) = stored.strip_suffix(PART) {
+            (name, Storage::Part)
+        } else if let Some(name) = stored.strip_suffix(ZSTD) {
+            (name, Storage::Zstd)
+        } else {
+            (stored, Storage::Plain)
+        };
+        Some(Self {
+            name: name.parse().ok()?,
+            path: path.to_owned(),
+            storage,
+        })
+    }
+
+    /// Of a part: the finished log, if it is there by now.
+    pub(crate) fn finished(&self) -> Result<Option<Self>> {
+        if self.storage != Storage::Part {
+            return Ok(None);
+        }
+        for (suffix, storage) in [("", Storage::Plain), (ZSTD, Storage::Zstd)] {
+            let path = self.path.with_file_name(format!("{}{suffix}", self.name));
+            let there = path.try_exists();
+            if there.map_err(|e| Error::io("open file", &path, e))? {
+                return Ok(Some(Self {
+                    name: self.name.clone(),
+                    path,
+                    storage,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
     /// The log's bytes, as the server has them, from front to end.
     ///
     /// # Errors
@@ -71,27 +107,7 @@ pub fn list(directory: &Path) -> Result<Vec<ArchivedLog>> {
 
 /// The same, of a directory that is known to be one.
 fn logs(directory: &Path) -> Result<Vec<ArchivedLog>> {
-    let mut found: Vec<ArchivedLog> = Vec::new();
-    for name in names(directory)? {
-        let (base, storage) = if let Some(base) = name.strip_suffix(PART) {
-            (base, Storage::Part)
-        } else if let Some(base) = name.strip_suffix(ZSTD) {
-            (base, Storage::Zstd)
-        } else {
-            (name.as_str(), Storage::Plain)
-        };
-        if let Ok(log) = base.parse() {
-            found.push(ArchivedLog {
-                name: log,
-                path: directory.join(&name),
-                storage,
-            });
-        }
-    }
-    // Of a log that was just finished the part may still be there: the finished one counts.
-    let rank = |log: &ArchivedLog| log.storage == Storage::Part;
-    found.sort_by(|a, b| a.name.cmp(&b.name).then(rank(a).cmp(&rank(b))));
-    found.dedup_by(|later, first| later.name == first.name);
+    let found = stored_in(directory)?;
     for pair in found.windows(2) {
         if let [one, other] = pair {
             if one.name.next() != other.name {
@@ -103,6 +119,29 @@ fn logs(directory: &Path) -> Result<Vec<ArchivedLog>> {
             }
         }
     }
+    Ok(found)
+}
+
+/// The binary logs in any directory, in their order, by the rules of an archive: how they are named,
+/// and that a finished one counts and not its part. Whether some are missing is not checked.
+pub(crate) fn stored_in(directory: &Path) -> Result<Vec<ArchivedLog>> {
+    // A file that is renamed while a directory is read may be missed under both its names.
+    let mut all = names(directory)?;
+    all.extend(names(directory)?);
+    let mut found: Vec<ArchivedLog> = all
+        .iter()
+        .filter_map(|name| ArchivedLog::stored_as(&directory.join(name)))
+        .collect();
+    // Of a log that was just finished the part may still be there: the finished one counts.
+    let rank = |log: &ArchivedLog| match log.storage {
+        Storage::Plain => 0,
+        Storage::Zstd => 1,
+        Storage::Part => 2,
+    };
+    found.sort_by(|a, b| a.name.cmp(&b.name).then(rank(a).cmp(&rank(b))));
+    found.dedup_by(|later, first| {
+        later.name == first.name && (later.storage == Storage::Part || later == first)
+    });
     Ok(found)
 }
 

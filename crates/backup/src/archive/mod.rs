@@ -22,7 +22,7 @@ mod state;
 mod stream;
 mod track;
 
-pub(crate) use directory::server_of;
 pub use directory::{ArchivedLog, Storage, list};
+pub(crate) use directory::{server_of, stored_in};
 pub use follow::{ArchiveReport, ArchiveRequest, archive};
 pub use name::LogName;

@@ -115,7 +115,9 @@ fn run(
         tracing::info!(set = %set.path().display(), id = %set.manifest().id, "chain");
     }
     let donor = ChainDonor::new(chain)?;
-    let (need, free) = (donor.estimate(), free_space(target.path())?);
+    let room = replay.as_ref().map_or(0, Prepared::room);
+    let need = donor.estimate().saturating_add(room);
+    let free = free_space(target.path())?;
     if need > free {
         return Err(Error::NoSpace { need, free });
     }

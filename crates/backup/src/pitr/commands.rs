@@ -55,7 +55,7 @@ impl Prepared {
         };
         let files = self.plan.files.iter().filter(|file| file.end > 0);
         let files: Vec<&LogFile> = files.map(|file| &file.log).collect();
-        for file in files.iter().filter(|file| file.compressed) {
+        for file in files.iter().filter(|file| file.compressed()) {
             let _ = writeln!(
                 text,
                 "zstd -d {} -o {}",
@@ -69,7 +69,7 @@ impl Prepared {
             first.begin, last.end
         );
         for file in files {
-            if file.compressed {
+            if file.compressed() {
                 let _ = write!(text, " {}", quoted(&file.name));
             } else {
                 let _ = write!(text, " {}", path(&file.path));

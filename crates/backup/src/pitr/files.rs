@@ -1,37 +1,59 @@
 //! Which binary logs there are, and in what order.
 
+use crate::archive::{ArchivedLog, LogName, Storage, server_of, stored_in};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-/// Suffix of a compressed binary log.
-const ZSTD: &str = ".zstd";
-/// Suffix of the last log of an archive, which is not whole.
-const PART: &str = ".part";
-
 /// A binary log that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LogFile {
     /// Its name on the server, for example `binlog.000013`.
     pub(crate) name: String,
-    /// Where it is.
+    /// Where it was.
     pub(crate) path: PathBuf,
-    /// Whether it is compressed.
-    pub(crate) compressed: bool,
+    stored: ArchivedLog,
 }
 
 impl LogFile {
-    /// Opens it for reading from the beginning.
+    fn new(stored: ArchivedLog) -> Result<Self> {
+        let path = &stored.path;
+        let path = std::path::absolute(path).map_err(|e| Error::io("open file", path, e))?;
+        Ok(Self {
+            name: stored.name.to_string(),
+            stored: ArchivedLog {
+                path: path.clone(),
+                ..stored
+            },
+            path,
+        })
+    }
+
+    /// Whether it is compressed.
+    pub(crate) fn compressed(&self) -> bool {
+        self.stored.storage == Storage::Zstd
+    }
+
+    /// Opens it for reading from the beginning. An archiver may have finished it since it was found:
+    /// then it is the finished one, which begins with the same bytes.
     pub(crate) fn open(&self) -> Result<Source> {
-        let error = |e| Error::io("open file", &self.path, e);
-        let file = File::open(&self.path).map_err(error)?;
-        if self.compressed {
-            let decoder = zstd::Decoder::new(file).map_err(error)?;
-            return Ok(Source::Compressed(Box::new(decoder)));
+        match open(&self.stored) {
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+            opened => return opened,
         }
-        Ok(Source::Plain(file))
+        match self.stored.finished()? {
+            Some(finished) => open(&finished),
+            None => Err(Error::refused(
+                1105,
+                format!(
+                    "'{}' was found and is not there any more",
+                    self.path.display()
+                ),
+                "Run the restore again on files that nobody removes.",
+            )),
+        }
     }
 
     /// Bytes it takes.
@@ -40,12 +62,31 @@ impl LogFile {
     }
 }
 
+/// Not [`ArchivedLog::open`]: a plain one can be sought in, and a compressed one of somebody else has
+/// no index.
+fn open(log: &ArchivedLog) -> Result<Source> {
+    let error = |e| Error::io("open file", &log.path, e);
+    let file = File::open(&log.path).map_err(error)?;
+    if log.storage == Storage::Zstd {
+        let decoder = zstd::Decoder::new(file).map_err(error)?;
+        return Ok(Source::Compressed(Box::new(decoder)));
+    }
+    Ok(Source::Plain(file))
+}
+
 /// The bytes of a binary log.
 pub(crate) enum Source {
     /// As they are.
     Plain(File),
     /// Decompressed as they are read.
     Compressed(Box<zstd::Decoder<'static, io::BufReader<File>>>),
+}
+
+impl Source {
+    /// Whether it can be read from any byte on.
+    pub(crate) fn can_seek(&self) -> bool {
+        matches!(self, Self::Plain(_))
+    }
 }
 
 impl Read for Source {
@@ -101,7 +142,13 @@ impl Logs {
             let meta =
                 std::fs::metadata(place).map_err(|e| Error::io("open binary logs", place, e))?;
             if !meta.is_dir() {
-                if !logs.take(place)? {
+                let named = ArchivedLog::stored_as(place);
+                let finished = named.as_ref().map(ArchivedLog::finished).transpose()?;
+                let taken = match finished.flatten().or(named) {
+                    Some(log) => logs.take(log)?,
+                    None => false,
+                };
+                if !taken {
                     return Err(Error::refused(
                         1105,
                         format!(
@@ -113,7 +160,7 @@ impl Logs {
                 }
                 continue;
             }
-            if let Some(server) = crate::archive::server_of(place)?
+            if let Some(server) = server_of(place)?
                 && !server.eq_ignore_ascii_case(server_uuid)
             {
                 return Err(Error::refused(
@@ -125,37 +172,20 @@ impl Logs {
                     "Name the binary logs of the server that was backed up.",
                 ));
             }
-            let error = |e| Error::io("read directory", place, e);
-            for entry in std::fs::read_dir(place).map_err(error)? {
-                logs.take(&entry.map_err(error)?.path())?;
+            for log in stored_in(place)? {
+                logs.take(log)?;
             }
         }
         Ok(logs)
     }
 
-    fn take(&mut self, path: &Path) -> Result<bool> {
-        let Some(stored) = path.file_name().and_then(|name| name.to_str()) else {
+    /// Whether it is a file of this binary log.
+    fn take(&mut self, log: ArchivedLog) -> Result<bool> {
+        let file = LogFile::new(log)?;
+        let Some((_, number)) = number_of(&file.name).filter(|(base, _)| *base == self.base) else {
             return Ok(false);
-        };
-        let name = stored.strip_suffix(ZSTD).unwrap_or(stored);
-        let name = name.strip_suffix(PART).unwrap_or(name);
-        let Some((_, number)) = number_of(name).filter(|(base, _)| *base == self.base) else {
-            return Ok(false);
-        };
-        let file = LogFile {
-            name: name.to_owned(),
-            path: std::path::absolute(path).map_err(|e| Error::io("open file", path, e))?,
-            compressed: stored.ends_with(ZSTD),
         };
         if let Some(other) = self.files.get(&number) {
-            // Of a log that an archiver has just finished the part may still be there.
-            let is_part = |path: &Path| path.extension().is_some_and(|end| end == &PART[1..]);
-            if is_part(&other.path) != is_part(path) && other.path.parent() == file.path.parent() {
-                if is_part(&other.path) {
-                    self.files.insert(number, file);
-                }
-                return Ok(true);
-            }
             let real = |path: &Path| {
                 path.canonicalize()
                     .map_err(|e| Error::io("open file", path, e))
@@ -164,7 +194,8 @@ impl Logs {
                 return Err(Error::refused(
                     1105,
                     format!(
-                        "{name} is there twice: '{}' and '{}'",
+                        "{} is there twice: '{}' and '{}'",
+                        file.name,
                         other.path.display(),
                         file.path.display()
                     ),
@@ -212,18 +243,11 @@ impl Logs {
 /// Base and number of a binary log's name: `binlog.000013` is number 13 of `binlog`. After
 /// `binlog.999999` comes `binlog.1000000`.
 pub(crate) fn number_of(name: &str) -> Option<(&str, u32)> {
-    let (base, digits) = name.rsplit_once('.')?;
-    let is_number = digits.len() >= 6 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    let padded = digits.len() == 6 || !digits.starts_with('0');
-    if base.is_empty() || base.contains('/') || !is_number || !padded {
-        return None;
-    }
+    let log: LogName = name.parse().ok()?;
+    let (base, _) = name.rsplit_once('.')?;
+    let number = u32::try_from(log.number()).ok();
     // The server gives no higher number.
-    let number = digits
-        .parse()
-        .ok()
-        .filter(|number| *number <= 0x7FFF_FFFF)?;
-    Some((base, number))
+    Some((base, number.filter(|number| *number <= 0x7FFF_FFFF)?))
 }
 
 #[cfg(test)]
@@ -259,12 +283,44 @@ mod tests {
             std::fs::write(dir.path().join(name), "").unwrap();
         }
         let logs = Logs::find(&[dir.path().to_owned()], "binlog.000009", UUID).unwrap();
-        assert!(logs.get(9).unwrap().compressed);
+        assert!(logs.get(9).unwrap().compressed());
         let part = logs.get(10).unwrap();
         assert_eq!(
-            (part.name.as_str(), part.compressed),
+            (part.name.as_str(), part.compressed()),
             ("binlog.000010", false)
         );
+    }
+
+    #[test]
+    fn a_part_that_is_finished_after_it_was_found_is_read_as_the_finished_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let part = path("binlog.000009.part");
+        std::fs::write(&part, "beginning").unwrap();
+        let logs = Logs::find(&[dir.path().to_owned()], "binlog.000009", UUID).unwrap();
+        let read = || {
+            let mut source = logs.get(9).unwrap().open()?;
+            let mut text = String::new();
+            source.read_to_string(&mut text).unwrap();
+            Ok::<_, Error>((text, source.can_seek()))
+        };
+        assert_eq!(read().unwrap(), ("beginning".into(), true));
+        std::fs::rename(&part, path("binlog.000009")).unwrap();
+        std::fs::write(path("binlog.000009"), "beginning and end").unwrap();
+        assert_eq!(read().unwrap(), ("beginning and end".into(), true));
+        // One that is named is the finished one at once.
+        std::fs::write(&part, "beginning").unwrap();
+        let places = [part.clone(), dir.path().to_owned()];
+        let named = Logs::find(&places, "binlog.000009", UUID).unwrap();
+        assert_eq!(named.get(9).unwrap().path, path("binlog.000009"));
+        std::fs::remove_file(&part).unwrap();
+        std::fs::remove_file(path("binlog.000009")).unwrap();
+        let packed = zstd::encode_all(&b"beginning and end"[..], 3).unwrap();
+        std::fs::write(path("binlog.000009.zstd"), packed).unwrap();
+        assert_eq!(read().unwrap(), ("beginning and end".into(), false));
+        std::fs::remove_file(path("binlog.000009.zstd")).unwrap();
+        let error = read().unwrap_err();
+        assert!(error.to_string().contains("not there any more"), "{error}");
     }
 
     #[test]
@@ -283,7 +339,7 @@ mod tests {
         let logs = Logs::find(&place, "binlog.000009", UUID).unwrap();
         let numbers: Vec<u32> = logs.files.keys().copied().collect();
         assert_eq!(numbers, [9, 999_999, 1_000_000]);
-        assert!(logs.get(1_000_000).unwrap().compressed);
+        assert!(logs.get(1_000_000).unwrap().compressed());
         assert_eq!(logs.name(1_000_000), "binlog.1000000");
         assert!(Logs::find(&[dir.path().join("relay.000001")], "binlog.000009", UUID).is_err());
         std::fs::write(dir.path().join("binlog.000009.zstd"), "").unwrap();

@@ -23,6 +23,33 @@ pub(crate) struct Plan {
     pub(crate) server_id: u32,
 }
 
+impl Plan {
+    /// Bytes that the pieces may take that are there at once: one that is applied, and the next. No
+    /// piece takes more.
+    pub(crate) fn budget(&self) -> u64 {
+        self.files.iter().map(|file| file.end).max().unwrap_or(0)
+    }
+
+    /// Bytes that the pieces take at most.
+    pub(crate) fn room(&self) -> u64 {
+        let (mut most, mut before) = (0, 0);
+        for piece in &self.pieces {
+            let bytes = match piece.kind {
+                PieceKind::Events => piece.end - piece.begin,
+                PieceKind::Statement(_) => 0,
+            };
+            let together = before + bytes;
+            most = most.max(if together > self.budget() {
+                bytes
+            } else {
+                together
+            });
+            before = bytes;
+        }
+        most
+    }
+}
+
 /// A file, and what of it is replayed.
 #[derive(Debug, Clone)]
 pub(crate) struct PlannedFile {
@@ -91,5 +118,61 @@ impl Next {
             .map(|us| format!("committed {}", show_us(us)));
         let parts = [Some(self.position.to_string()), gtid, time];
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PieceKind::{Events, Statement};
+    use super::*;
+
+    #[test]
+    fn two_pieces_are_there_at_once_where_that_is_no_more_than_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("binlog.000001"), "").unwrap();
+        let uuid = "c42c1e3e-0f41-11ef-b6bf-d08e7908bcb1";
+        let places = [dir.path().to_owned()];
+        let logs = crate::pitr::files::Logs::find(&places, "binlog.000001", uuid).unwrap();
+        let room = |pieces: &[(u64, u64, PieceKind)], end| {
+            let piece = |(begin, end, kind): &(u64, u64, PieceKind)| Piece {
+                file: 0,
+                begin: *begin,
+                end: *end,
+                kind: kind.clone(),
+                transactions: 1,
+                committed_us: None,
+            };
+            let plan = Plan {
+                files: vec![PlannedFile {
+                    log: logs.get(1).unwrap().clone(),
+                    begin: 0,
+                    end,
+                }],
+                pieces: pieces.iter().map(piece).collect(),
+                end: Reached {
+                    position: LogPosition {
+                        file: "binlog.000001".into(),
+                        position: end,
+                    },
+                    gtids: GtidSet::new(),
+                    committed_us: None,
+                },
+                next: None,
+                transactions: 0,
+                bytes: 0,
+                server_id: 1,
+            };
+            plan.room()
+        };
+        assert_eq!(room(&[], 0), 0);
+        assert_eq!(room(&[(100, 900, Events)], 900), 800);
+        assert_eq!(room(&[(100, 400, Events), (400, 900, Events)], 900), 800);
+        assert_eq!(room(&[(0, 700, Events), (100, 600, Events)], 900), 700);
+        let between = [
+            (100, 300, Events),
+            (300, 400, Statement(None)),
+            (400, 900, Events),
+        ];
+        assert_eq!(room(&between, 900), 500);
     }
 }

@@ -66,6 +66,12 @@ impl Prepared {
         })
     }
 
+    /// Bytes that the replay needs for a while beside the restored set; what the transactions add to
+    /// it is not known.
+    pub(crate) fn room(&self) -> u64 {
+        self.plan.room()
+    }
+
     /// Replays into the restored directory `datadir`, of which `owner` is the owner if given.
     pub(crate) fn run(
         &self,

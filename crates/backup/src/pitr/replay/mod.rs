@@ -48,7 +48,7 @@ fn make(
     ready: &Sender<Ready>,
     done: &Receiver<()>,
 ) -> Result<()> {
-    let budget = plan.files.iter().map(|file| file.end).max().unwrap_or(0);
+    let budget = plan.budget();
     let mut pieces = Pieces::new(plan, directory, owner);
     let mut waiting = 0;
     let mut before = 0;

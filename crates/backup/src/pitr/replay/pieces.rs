@@ -42,6 +42,7 @@ pub(super) struct Pieces<'a> {
 struct Open {
     file: usize,
     reader: Reader<Source>,
+    can_seek: bool,
     format: Format,
 }
 
@@ -66,17 +67,19 @@ impl<'a> Pieces<'a> {
             .is_none_or(|open| open.file != piece.file)
         {
             let source = log.open()?;
+            let can_seek = source.can_seek();
             let reader = Reader::new(log.path.display().to_string(), source);
             self.open = Some(Open {
                 file: piece.file,
                 reader: reader.map_err(|e| refused(&log.path, e))?,
+                can_seek,
                 format: Format::read(log)?,
             });
         }
         let Some(open) = &mut self.open else {
             return Err(Error::damaged(&log.path, "it cannot be opened"));
         };
-        go_to(&mut open.reader, log, piece.begin, job)?;
+        go_to(open, log, piece.begin, job)?;
         if piece.kind != PieceKind::Events {
             return statement(&mut open.reader, log, piece, job);
         }
@@ -101,8 +104,9 @@ impl<'a> Pieces<'a> {
 }
 
 /// Goes on to a byte where an event begins.
-fn go_to(reader: &mut Reader<Source>, log: &LogFile, begin: u64, job: &Job) -> Result<()> {
-    if reader.offset() > begin || !log.compressed {
+fn go_to(open: &mut Open, log: &LogFile, begin: u64, job: &Job) -> Result<()> {
+    let reader = &mut open.reader;
+    if reader.offset() > begin || open.can_seek {
         return reader.seek(begin).map_err(|e| refused(&log.path, e));
     }
     copy(reader, log, begin, &mut io::sink(), job)
