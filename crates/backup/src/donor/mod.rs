@@ -4,6 +4,7 @@ pub mod chain;
 pub mod instance;
 mod redo_files;
 pub mod remote;
+mod server;
 
 use crate::recipient::{Recipient, Snapshot};
 use crate::{Job, Result, Stage};

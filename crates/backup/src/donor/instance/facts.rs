@@ -2,6 +2,7 @@
 
 use super::process;
 use super::session::Session;
+use crate::donor::server::{Variables, features};
 use crate::set::{ProcessIdentity, ServerFeatures, ServerRecord};
 use crate::{Error, Result};
 use innodb::geometry::PageSize;
@@ -28,71 +29,26 @@ pub(super) struct Facts {
     pub features: ServerFeatures,
 }
 
-/// Variables that a server on the restored directory must share with the donor.
-pub(in crate::donor) const VARIABLES: &[&str] = &[
-    "character_set_filesystem",
-    "character_set_server",
-    "collation_server",
-    "innodb_checksum_algorithm",
-    "innodb_data_file_path",
-    "innodb_page_size",
-    "innodb_undo_tablespaces",
-    "lower_case_table_names",
-    "version_comment",
-    "version_compile_machine",
-    "version_compile_os",
+/// Where the files of the server are.
+const PLACES: &[&str] = &[
+    "innodb_data_home_dir",
+    "innodb_undo_directory",
+    "innodb_log_group_home_dir",
+    "innodb_directories",
+    "pid_file",
 ];
 
 impl Facts {
     /// Asks the server what it is, and whether this host has its data directory.
     pub(super) fn ask(session: &mut Session, datadir: Option<&Path>) -> Result<Self> {
-        let rows = session.query(
-            "read the server's variables",
-            "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('server_uuid', 'version', 'datadir', \
-             'innodb_page_size', 'innodb_data_home_dir', 'innodb_data_file_path', \
-             'innodb_undo_directory', 'innodb_log_group_home_dir', 'innodb_directories', \
-             'pid_file', 'character_set_server', 'collation_server', 'innodb_checksum_algorithm', \
-             'innodb_undo_tablespaces', 'lower_case_table_names', 'version_comment', \
-             'version_compile_machine', 'version_compile_os', 'innodb_read_only', \
-             'character_set_filesystem')",
-        )?;
-        let all: BTreeMap<String, String> = rows
-            .iter()
-            .map(|row| {
-                (
-                    row.text(0).unwrap_or_default().to_owned(),
-                    row.text(1).unwrap_or_default().to_owned(),
-                )
-            })
-            .collect();
-        let get = |name: &str| all.get(name).cloned().unwrap_or_default();
-        let version = get("version");
-        if !is_supported(&version) {
-            return Err(Error::refused(
-                1105,
-                format!(
-                    "server version {version} is not supported: its redo log is not of format 6"
-                ),
-                "innoclone works with MySQL 8.0.30 and later, and servers made from it.",
-            ));
-        }
+        let variables = Variables::ask(session, "server", PLACES)?;
+        let get = |name| variables.get(name);
         let datadir = datadir.map_or_else(|| PathBuf::from(get("datadir")), Path::to_owned);
         check_datadir(&datadir, &get("server_uuid"))?;
-        let below = |name: &str| match get(name) {
+        let below = |name| match get(name) {
             text if text.is_empty() => datadir.clone(),
             text => normal(&datadir.join(text)),
         };
-        let page_size = get("innodb_page_size")
-            .parse()
-            .ok()
-            .and_then(|n| PageSize::new(n).ok());
-        let page_size = page_size.ok_or_else(|| {
-            Error::refused(
-                1105,
-                format!("innodb_page_size is {:?}", get("innodb_page_size")),
-                "",
-            )
-        })?;
         let uptime = session.number(
             "read the uptime",
             "SELECT CAST(UNIX_TIMESTAMP() - VARIABLE_VALUE AS SIGNED) FROM \
@@ -106,8 +62,8 @@ impl Facts {
             }));
         Ok(Self {
             uuid: get("server_uuid"),
-            version,
-            page_size,
+            version: get("version"),
+            page_size: variables.page_size,
             data_home: below("innodb_data_home_dir"),
             data_files: get("innodb_data_file_path"),
             undo_dir: below("innodb_undo_directory"),
@@ -119,10 +75,7 @@ impl Facts {
                 .map(|text| normal(&datadir.join(text)))
                 .collect(),
             process,
-            variables: VARIABLES
-                .iter()
-                .map(|name| ((*name).to_owned(), get(name)))
-                .collect(),
+            variables: variables.recorded(),
             features: features(session)?,
             datadir,
         })
@@ -156,36 +109,6 @@ impl Facts {
         all.retain(|path| !path.as_os_str().is_empty());
         all
     }
-}
-
-/// What a recipient of the data must have.
-pub(in crate::donor) fn features(session: &mut Session) -> Result<ServerFeatures> {
-    let plugins = session.query(
-        "read the server's plugins",
-        "SELECT PLUGIN_NAME, IFNULL(PLUGIN_LIBRARY, '') FROM information_schema.PLUGINS \
-         WHERE PLUGIN_STATUS = 'ACTIVE'",
-    )?;
-    let collations = session.query(
-        "read the server's collations",
-        "SELECT COLLATION_NAME FROM information_schema.COLLATIONS ORDER BY ID",
-    )?;
-    let text = |row: &wire::Row, column| row.text(column).unwrap_or_default().to_owned();
-    Ok(ServerFeatures {
-        plugins: plugins
-            .iter()
-            .map(|row| (text(row, 0), text(row, 1)))
-            .collect(),
-        collations: collations.iter().map(|row| text(row, 0)).collect(),
-    })
-}
-
-/// 8.0.30 brought the redo log format that is known here.
-pub(in crate::donor) fn is_supported(version: &str) -> bool {
-    let mut numbers = version
-        .split(['.', '-'])
-        .map(|part| part.parse::<u32>().unwrap_or(0));
-    let mut next = || numbers.next().unwrap_or(0);
-    (next(), next(), next()) >= (8, 0, 30) && !version.contains("MariaDB")
 }
 
 /// The directory must be the one of the server we talk to, and not one of the same name on another
@@ -227,16 +150,6 @@ fn normal(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn versions_before_the_known_redo_format_are_refused() {
-        for version in ["8.0.30", "8.0.32-26", "8.4.4", "9.7.4-2"] {
-            assert!(is_supported(version), "{version}");
-        }
-        for version in ["8.0.29", "5.7.44", "11.4.2-MariaDB", ""] {
-            assert!(!is_supported(version), "{version}");
-        }
-    }
 
     #[test]
     fn another_servers_directory_is_refused() {

@@ -10,7 +10,7 @@ mod base;
 mod copy;
 mod copying;
 mod ending;
-pub(super) mod facts;
+mod facts;
 mod inventory;
 mod options;
 mod pages;
