@@ -63,12 +63,7 @@ fn the_procedure_gives_what_a_restore_gives_and_boots() {
     let [_, first, second] = compressed_chain(&server, &place, algorithms);
     assert!(is_layered(&place.path("full")), "no page was copied again");
     for set in ["full", "incr1", "incr2"] {
-        let request = VerifyRequest {
-            path: place.path(set),
-            chain: Vec::new(),
-            quick: false,
-            only_this: false,
-        };
+        let request = VerifyRequest::new(place.path(set));
         assert_eq!(verify(&request, &job()).unwrap().problems, [], "{set}");
     }
     let data = place.path("data");
@@ -196,12 +191,7 @@ fn is_refused_by_everything(place: &Place, data: &Path) {
     let error = place.try_restore(data, "of-half").unwrap_err();
     assert!(error.to_string().contains(said), "{error}");
     assert!(!place.path("of-half").exists());
-    let request = VerifyRequest {
-        path: data.to_owned(),
-        chain: Vec::new(),
-        quick: false,
-        only_this: false,
-    };
+    let request = VerifyRequest::new(data);
     let found = verify(&request, &job()).unwrap().problems;
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].detail.contains(said), "{found:?}");

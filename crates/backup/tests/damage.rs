@@ -13,7 +13,7 @@ mod damages;
 use backup::command::{Problem, VerifiedKind, VerifyRequest, verify};
 use backup::{Error, Job, JobOptions};
 use common::{Place, job};
-use damages::{Case, problems, run, sets, verified};
+use damages::{Case, problems, quick, run, sets, verified};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -103,12 +103,7 @@ fn a_quick_look_finds_wrong_bytes_too() {
     let sets = sets();
     let place = Place::new();
     sets.copy_to(place.scratch.path());
-    let request = VerifyRequest {
-        path: place.path("full"),
-        chain: Vec::new(),
-        quick: true,
-        only_this: true,
-    };
+    let request = quick(&place.path("full"));
     let report = verify(&request, &job()).unwrap();
     assert_eq!(
         (report.problems.as_slice(), report.pages),
@@ -131,10 +126,8 @@ fn a_missing_or_damaged_ancestor_is_found() {
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].detail.contains("is based on set"), "{found:?}");
     let mut request = VerifyRequest {
-        path: place.path("incr"),
         chain: vec![away.clone()],
-        quick: true,
-        only_this: true,
+        ..quick(&place.path("incr"))
     };
     assert_eq!(verify(&request, &job()).unwrap().problems, []);
     request.chain = vec![away.join("full")];
@@ -161,10 +154,8 @@ fn a_missing_or_damaged_ancestor_is_found() {
 fn what_cannot_be_verified_is_an_error() {
     let place = Place::new();
     let missing = VerifyRequest {
-        path: place.path("none"),
-        chain: Vec::new(),
-        quick: false,
         only_this: true,
+        ..VerifyRequest::new(place.path("none"))
     };
     assert!(verify(&missing, &job()).is_err());
     std::fs::write(place.path("none"), "a file").unwrap();
@@ -204,10 +195,8 @@ fn the_directory_of_a_server_is_verified_stopped_and_crashed_but_not_running() {
     let workload = Workload::start(&server, WorkloadOptions::default()).unwrap();
     std::thread::sleep(std::time::Duration::from_secs(2));
     let request = VerifyRequest {
-        path: server.datadir().to_owned(),
-        chain: Vec::new(),
-        quick: false,
         only_this: true,
+        ..VerifyRequest::new(server.datadir())
     };
     let error = verify(&request, &job()).unwrap_err();
     assert!(error.to_string().contains("in use by process"), "{error}");

@@ -10,10 +10,10 @@ mod common;
 mod compressing;
 mod damages;
 
-use backup::command::{VerifyRequest, verify};
+use backup::command::verify;
 use common::{Place, job};
 use compressing::Compression;
-use damages::{Sets, problems, run, sets, verified};
+use damages::{Sets, problems, quick, run, sets, verified};
 use frame::Algorithm;
 
 /// The full set with deltas beside its files, the increment compressed otherwise.
@@ -56,12 +56,7 @@ fn a_quick_look_unpacks_nothing_and_finds_wrong_bytes() {
     let sets = compressed();
     let place = Place::new();
     sets.copy_to(place.scratch.path());
-    let request = VerifyRequest {
-        path: place.path("full"),
-        chain: Vec::new(),
-        quick: true,
-        only_this: true,
-    };
+    let request = quick(&place.path("full"));
     let report = verify(&request, &job()).unwrap();
     assert_eq!(report.problems, []);
     assert_eq!(report.pages, 0);

@@ -147,12 +147,7 @@ fn tables_made_just_before_an_increment_are_in_it() {
     // The first pages of most are as they were created; reading them must not take patience.
     assert!(report.lock_seconds < 20.0, "{report:?}");
     let before = testkit::snapshot(&server).unwrap();
-    let request = VerifyRequest {
-        path: place.path("incr"),
-        chain: Vec::new(),
-        quick: false,
-        only_this: false,
-    };
+    let request = VerifyRequest::new(place.path("incr"));
     assert_eq!(verify(&request, &common::job()).unwrap().problems, []);
     place.restore("incr", "data");
     let restored = place.boot("data", &[]);

@@ -37,6 +37,18 @@ pub struct VerifyRequest {
     pub only_this: bool,
 }
 
+impl VerifyRequest {
+    /// All that can be verified of a set with its ancestors, or of a data directory.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            chain: Vec::new(),
+            quick: false,
+            only_this: false,
+        }
+    }
+}
+
 /// What was verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]

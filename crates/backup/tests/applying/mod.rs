@@ -79,10 +79,8 @@ pub fn blocks(root: &Path) -> u64 {
 #[track_caller]
 pub fn assert_verifies(datadir: &Path) {
     let request = VerifyRequest {
-        path: datadir.to_owned(),
-        chain: Vec::new(),
-        quick: false,
         only_this: true,
+        ..VerifyRequest::new(datadir)
     };
     assert_eq!(verify(&request, &job()).unwrap().problems, []);
 }

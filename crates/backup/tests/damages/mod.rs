@@ -13,7 +13,7 @@ mod run;
 pub(crate) use cases::{entries, flips, lengths, places};
 pub(crate) use hidden::{directory_damages, manifests, resealed};
 pub(crate) use packed::{packed_flips, packed_indexes, packed_lengths, packed_manifests};
-pub(crate) use run::{problems, run, verified};
+pub(crate) use run::{problems, quick, run, verified};
 
 use crate::common::Place;
 use crate::compressing::{Compression, compress_set};

@@ -9,12 +9,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub(crate) fn verified(path: &Path) -> VerifyReport {
     let request = VerifyRequest {
-        path: path.to_owned(),
-        chain: Vec::new(),
-        quick: false,
         only_this: true,
+        ..VerifyRequest::new(path)
     };
     verify(&request, &job()).unwrap()
+}
+
+/// A look at this set alone that unpacks nothing.
+pub(crate) fn quick(path: &Path) -> VerifyRequest {
+    VerifyRequest {
+        quick: true,
+        only_this: true,
+        ..VerifyRequest::new(path)
+    }
 }
 
 pub(crate) fn problems(path: &Path) -> Vec<Problem> {

@@ -71,12 +71,7 @@ pub fn increment(place: &Place, server: &Server, name: &str, base: &str) -> Back
 
 /// Verifies a set with its ancestors.
 pub fn check_set(place: &Place, set: &str) {
-    let request = VerifyRequest {
-        path: place.path(set),
-        chain: Vec::new(),
-        only_this: false,
-        quick: false,
-    };
+    let request = VerifyRequest::new(place.path(set));
     let report = verify(&request, &common::job()).unwrap();
     assert!(report.problems.is_empty(), "{:?}", report.problems);
 }
