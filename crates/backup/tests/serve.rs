@@ -400,6 +400,7 @@ fn setup(locator: Option<Locator>) -> Setup {
             seconds: 300,
             blocks_ddl: false,
         },
+        wish: wire::clone::Wish::default(),
         locator,
     }
 }

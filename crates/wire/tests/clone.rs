@@ -78,6 +78,7 @@ fn setup(version: Version, locator: Option<Locator>) -> Setup {
             seconds: 300,
             blocks_ddl: false,
         },
+        wish: innoclone_wire::clone::Wish::default(),
         locator,
     }
 }

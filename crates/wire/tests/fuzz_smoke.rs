@@ -25,7 +25,75 @@ fn packets() -> Vec<Vec<u8>> {
         let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
         (0..hex.len()).step_by(2).map(byte).collect()
     });
-    packets.collect()
+    // What an innoclone says of an increment, as nobody has recorded a GreatSQL.
+    packets.chain(increment_packets()).collect()
+}
+
+/// The messages that differ in GreatSQL's dialect.
+fn increment_packets() -> Vec<Vec<u8>> {
+    use innoclone_wire::clone::{
+        Ack, Command, DdlWait, Descriptor, Dialect, Locator, Received, Response, Setup, Stage,
+        StageDescriptor, StageExtra, Version, Wish,
+    };
+    let mut received = Received::none(70);
+    received.complete(3);
+    received.partial(9, 2);
+    let locator = Locator {
+        server: *b"0123456789abcdef",
+        clone: 7,
+        snapshot: 7,
+        stage: Stage::PageCopy,
+        has_files: true,
+        received: Some(received),
+        ..Locator::default()
+    };
+    let stage = StageDescriptor {
+        stage: Stage::PageCopy,
+        chunks: 70,
+        files: 280_000,
+        extra: StageExtra {
+            data_files: 30,
+            start_lsn: 20_000_000,
+            page_track_lsn: 21_000_000,
+            end_lsn: 22_000_000,
+            compression: 0,
+        },
+        begins: true,
+        ..StageDescriptor::default()
+    };
+    let command = Command::Reinit(Setup {
+        version: Version::V4,
+        ddl: DdlWait {
+            seconds: 300,
+            blocks_ddl: false,
+        },
+        wish: Wish {
+            page_track: true,
+            start_lsn: 20_000_000,
+            compression: 0,
+        },
+        locator: Some(locator.clone()),
+    });
+    let ack = Command::Ack(Ack {
+        error: 0,
+        locator: locator.clone(),
+        stage: Some(stage.acknowledgement()),
+    });
+    let commands = [command, ack].map(|command| {
+        let body = command.body_in(Dialect::GreatSql);
+        [vec![command.code()], body].concat()
+    });
+    let version = Version::V4;
+    let responses = [
+        Response::Locators { version, locator },
+        Response::Descriptor(Descriptor::Stage(stage)),
+    ];
+    let responses = responses.map(|response| {
+        let mut packet = Vec::new();
+        response.encode_in(Dialect::GreatSql, &mut packet);
+        packet
+    });
+    commands.into_iter().chain(responses).collect()
 }
 
 #[test]
@@ -57,6 +125,8 @@ fn damaged_packets_are_errors_and_not_panics() {
             }
             fuzz_bodies::clone_command(&packet);
             fuzz_bodies::clone_response(&packet);
+            fuzz_bodies::clone_command_greatsql(&packet);
+            fuzz_bodies::clone_response_greatsql(&packet);
         }
     }
 }
@@ -72,5 +142,7 @@ fn noise_is_an_error_and_not_a_panic() {
         }
         fuzz_bodies::clone_command(&packet);
         fuzz_bodies::clone_response(&packet);
+        fuzz_bodies::clone_command_greatsql(&packet);
+        fuzz_bodies::clone_response_greatsql(&packet);
     }
 }

@@ -1,6 +1,6 @@
 //! Commands: from the client to the donor. All numbers are little-endian.
 
-use super::{Descriptor, INNODB, Locator, StageDescriptor, Version};
+use super::{Descriptor, Dialect, INNODB, Locator, StageDescriptor, Version, Wish};
 use crate::cursor::{Cursor, Malformed};
 
 /// A command.
@@ -26,6 +26,7 @@ pub enum Command {
 /// |---|---|
 /// | 4 | version of the protocol |
 /// | 4 | bits 0-30: seconds that DDL may wait; bit 31: no backup lock |
+/// | 16 | in GreatSQL's dialect: [`Wish`] |
 /// | … | locators: storage engine (1), length (4), [`Locator`] |
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setup {
@@ -33,6 +34,8 @@ pub struct Setup {
     pub version: Version,
     /// How the clone and DDL get on.
     pub ddl: DdlWait,
+    /// What MySQL's protocol has no place for, and does not carry.
+    pub wish: Wish,
     /// The clone; `None` in an INIT is a new one, as is one whose ids are 0.
     pub locator: Option<Locator>,
 }
@@ -79,24 +82,36 @@ impl Command {
 
     /// The rest of its packet.
     pub fn body(&self) -> Vec<u8> {
+        self.body_in(Dialect::Stock)
+    }
+
+    /// The rest of its packet, in a dialect.
+    pub fn body_in(&self, dialect: Dialect) -> Vec<u8> {
         let mut out = Vec::new();
         match self {
-            Self::Init(setup) | Self::Attach(setup) | Self::Reinit(setup) => setup.encode(&mut out),
+            Self::Init(setup) | Self::Attach(setup) | Self::Reinit(setup) => {
+                setup.encode(dialect, &mut out);
+            }
             Self::Execute | Self::Exit => {}
-            Self::Ack(ack) => ack.encode(&mut out),
+            Self::Ack(ack) => ack.encode(dialect, &mut out),
         }
         out
     }
 
     /// Reads the packet of a command.
     pub fn decode(packet: &[u8]) -> Result<Self, Malformed> {
+        Self::decode_in(Dialect::Stock, packet)
+    }
+
+    /// Reads the packet of a command in a dialect.
+    pub fn decode_in(dialect: Dialect, packet: &[u8]) -> Result<Self, Malformed> {
         let mut cursor = Cursor::new(packet);
         let command = match cursor.u8("number of a command")? {
-            INIT => Self::Init(Setup::decode(&mut cursor)?),
-            ATTACH => Self::Attach(Setup::decode(&mut cursor)?),
-            REINIT => Self::Reinit(Setup::decode(&mut cursor)?),
+            INIT => Self::Init(Setup::decode(dialect, &mut cursor)?),
+            ATTACH => Self::Attach(Setup::decode(dialect, &mut cursor)?),
+            REINIT => Self::Reinit(Setup::decode(dialect, &mut cursor)?),
             EXECUTE => Self::Execute,
-            ACK => Self::Ack(Ack::decode(&mut cursor)?),
+            ACK => Self::Ack(Ack::decode(dialect, &mut cursor)?),
             EXIT => Self::Exit,
             _ => {
                 return Err(Malformed {
@@ -116,13 +131,17 @@ impl Command {
 }
 
 impl Setup {
-    fn decode(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
+    fn decode(dialect: Dialect, cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
         let version = Version(cursor.u32("version of the protocol")?);
         let ddl = cursor.u32("wait of DDL")?;
+        let wish = match dialect {
+            Dialect::Stock => Wish::default(),
+            Dialect::GreatSql => Wish::decode(cursor)?,
+        };
         let mut locator = None;
         while !cursor.is_empty() {
             let at = cursor.position();
-            let found = decode_locator(cursor)?;
+            let found = decode_locator(dialect, cursor)?;
             if locator.replace(found).is_some() {
                 let what = "second locator of a storage engine";
                 return Err(Malformed { what, at });
@@ -134,11 +153,12 @@ impl Setup {
                 seconds: ddl & !NO_BACKUP_LOCK,
                 blocks_ddl: ddl & NO_BACKUP_LOCK == 0,
             },
+            wish,
             locator,
         })
     }
 
-    fn encode(&self, out: &mut Vec<u8>) {
+    fn encode(&self, dialect: Dialect, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.version.0.to_le_bytes());
         let lock = if self.ddl.blocks_ddl {
             0
@@ -147,21 +167,24 @@ impl Setup {
         };
         let ddl = self.ddl.seconds & !NO_BACKUP_LOCK | lock;
         out.extend_from_slice(&ddl.to_le_bytes());
+        if dialect == Dialect::GreatSql {
+            self.wish.encode(out);
+        }
         if let Some(locator) = &self.locator {
-            encode_locator(locator, out);
+            encode_locator(dialect, locator, out);
         }
     }
 }
 
 impl Ack {
-    fn decode(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
+    fn decode(dialect: Dialect, cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
         let error = i32::from_le_bytes(cursor.array("error of an acknowledgement")?);
-        let locator = decode_locator(cursor)?;
+        let locator = decode_locator(dialect, cursor)?;
         let at = cursor.position();
         let bytes = sized(cursor, "descriptor of an acknowledgement")?;
         let stage = if bytes.is_empty() {
             None
-        } else if let Descriptor::Stage(stage) = Descriptor::decode(bytes)? {
+        } else if let Descriptor::Stage(stage) = Descriptor::decode_in(dialect, bytes)? {
             Some(stage)
         } else {
             let what = "descriptor of an acknowledgement";
@@ -174,24 +197,29 @@ impl Ack {
         })
     }
 
-    fn encode(&self, out: &mut Vec<u8>) {
+    fn encode(&self, dialect: Dialect, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.error.to_le_bytes());
-        encode_locator(&self.locator, out);
-        let stage = self.stage.map(Descriptor::Stage);
-        let bytes = stage.map_or_else(Vec::new, |stage| stage.to_bytes());
+        encode_locator(dialect, &self.locator, out);
+        let mut bytes = Vec::new();
+        if let Some(stage) = self.stage {
+            Descriptor::Stage(stage).encode_in(dialect, &mut bytes);
+        }
         put_sized(&bytes, out);
     }
 }
 
 /// Reads a storage engine and its locator. Only InnoDB clones.
-pub(super) fn decode_locator(cursor: &mut Cursor<'_>) -> Result<Locator, Malformed> {
+pub(super) fn decode_locator(
+    dialect: Dialect,
+    cursor: &mut Cursor<'_>,
+) -> Result<Locator, Malformed> {
     let at = cursor.position();
     if cursor.u8("storage engine")? != INNODB {
         let what = "storage engine other than InnoDB";
         return Err(Malformed { what, at });
     }
     let at = cursor.position();
-    match Descriptor::decode(sized(cursor, "locator")?)? {
+    match Descriptor::decode_in(dialect, sized(cursor, "locator")?)? {
         Descriptor::Locator(locator) => Ok(locator),
         _ => Err(Malformed {
             what: "locator",
@@ -200,9 +228,11 @@ pub(super) fn decode_locator(cursor: &mut Cursor<'_>) -> Result<Locator, Malform
     }
 }
 
-pub(super) fn encode_locator(locator: &Locator, out: &mut Vec<u8>) {
+pub(super) fn encode_locator(dialect: Dialect, locator: &Locator, out: &mut Vec<u8>) {
+    let mut bytes = Vec::new();
+    Descriptor::Locator(locator.clone()).encode_in(dialect, &mut bytes);
     out.push(INNODB);
-    put_sized(&Descriptor::Locator(locator.clone()).to_bytes(), out);
+    put_sized(&bytes, out);
 }
 
 /// Bytes after their length in four bytes.

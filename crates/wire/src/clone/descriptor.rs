@@ -7,7 +7,7 @@
 //! | 8 | 4 | kind: 1 locator, 2 task, 3 stage, 4 file, 5 data |
 
 use super::numbers::Put as _;
-use super::{DataDescriptor, FileDescriptor, Locator, StageDescriptor, TaskDescriptor};
+use super::{DataDescriptor, Dialect, FileDescriptor, Locator, StageDescriptor, TaskDescriptor};
 use crate::cursor::{Cursor, Malformed};
 
 /// A descriptor of InnoDB.
@@ -29,6 +29,11 @@ impl Descriptor {
     /// Reads one descriptor. Bytes after its own length are ignored: stock clients send their
     /// locators in a buffer of fixed size.
     pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        Self::decode_in(Dialect::Stock, bytes)
+    }
+
+    /// As [`decode`](Self::decode), in a dialect.
+    pub fn decode_in(dialect: Dialect, bytes: &[u8]) -> Result<Self, Malformed> {
         let mut cursor = Cursor::new(bytes);
         let version = cursor.be32("version of a descriptor")?;
         if version != VERSION {
@@ -50,9 +55,9 @@ impl Descriptor {
         let mut body = Cursor::new(whole);
         body.take(HEADER, "header of a descriptor")?;
         match kind {
-            LOCATOR => Locator::decode_body(&mut body).map(Self::Locator),
+            LOCATOR => Locator::decode_body(dialect, &mut body).map(Self::Locator),
             TASK => TaskDescriptor::decode_body(&mut body).map(Self::Task),
-            STAGE => StageDescriptor::decode_body(&mut body).map(Self::Stage),
+            STAGE => StageDescriptor::decode_body(dialect, &mut body).map(Self::Stage),
             FILE => FileDescriptor::decode_body(&mut body).map(Self::File),
             DATA => DataDescriptor::decode_body(&mut body).map(Self::Data),
             _ => Err(Malformed {
@@ -64,13 +69,18 @@ impl Descriptor {
 
     /// Appends the descriptor's bytes.
     pub fn encode(&self, out: &mut Vec<u8>) {
+        self.encode_in(Dialect::Stock, out);
+    }
+
+    /// Appends the descriptor's bytes in a dialect.
+    pub fn encode_in(&self, dialect: Dialect, out: &mut Vec<u8>) {
         let begin = out.len();
         out.put32(VERSION);
         out.put32(0);
         match self {
             Self::Locator(locator) => {
                 out.put32(LOCATOR);
-                locator.encode_body(out);
+                locator.encode_body(dialect, out);
             }
             Self::Task(task) => {
                 out.put32(TASK);
@@ -78,7 +88,7 @@ impl Descriptor {
             }
             Self::Stage(stage) => {
                 out.put32(STAGE);
-                stage.encode_body(out);
+                stage.encode_body(dialect, out);
             }
             Self::File(file) => {
                 out.put32(FILE);

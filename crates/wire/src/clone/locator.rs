@@ -1,7 +1,7 @@
 //! Which clone a connection belongs to, and what a client that comes back has of it.
 
-use super::Stage;
 use super::numbers::{Put as _, STAGE};
+use super::{Dialect, Stage};
 use crate::cursor::{Cursor, Malformed};
 use std::collections::BTreeMap;
 
@@ -16,8 +16,12 @@ use std::collections::BTreeMap;
 /// | 32 | 1 | stage |
 /// | 33 | 1 | 1: the client has the whole list of files |
 /// | 34 | … | in REINIT: what the client has received, see [`Received`] |
+///
+/// In GreatSQL's dialect all of this comes after 16 bytes with the `server_uuid`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Locator {
+    /// The donor's `server_uuid`, as 16 bytes; MySQL's protocol does not carry it.
+    pub server: [u8; 16],
     /// The clone's id on the donor; 0 asks for a new one.
     pub clone: u64,
     /// The snapshot's id on the donor.
@@ -147,7 +151,14 @@ impl Locator {
         (self.clone, self.snapshot) == (other.clone, other.snapshot)
     }
 
-    pub(super) fn decode_body(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
+    pub(super) fn decode_body(
+        dialect: Dialect,
+        cursor: &mut Cursor<'_>,
+    ) -> Result<Self, Malformed> {
+        let server = match dialect {
+            Dialect::Stock => [0; 16],
+            Dialect::GreatSql => cursor.array("server of a clone")?,
+        };
         let clone = cursor.be64("id of a clone")?;
         let snapshot = cursor.be64("id of a snapshot")?;
         let index = cursor.be32("index of a clone")?;
@@ -160,6 +171,7 @@ impl Locator {
             Some(Received::decode(cursor)?)
         };
         Ok(Self {
+            server,
             clone,
             snapshot,
             index,
@@ -169,7 +181,10 @@ impl Locator {
         })
     }
 
-    pub(super) fn encode_body(&self, out: &mut Vec<u8>) {
+    pub(super) fn encode_body(&self, dialect: Dialect, out: &mut Vec<u8>) {
+        if dialect == Dialect::GreatSql {
+            out.extend_from_slice(&self.server);
+        }
         out.put64(self.clone);
         out.put64(self.snapshot);
         out.put32(self.index);

@@ -8,7 +8,8 @@
 //! (`plugin/clone/include/clone.h` and `clone_client.cc`): little-endian. What they carry for
 //! InnoDB, [`Descriptor`]s, is the storage engine's (`storage/innobase/include/clone0desc.h`):
 //! big-endian. Layouts are those of 8.0.30 and later, and were compared with recorded conversations
-//! of a real server.
+//! of a real server. GreatSQL's [`Dialect`] adds to some of them; the plain functions read and write
+//! MySQL's, those that take a dialect either.
 //!
 //! Every decoder is bounded by the packet it is given. It allocates no more than a small multiple
 //! of it, and refuses what is cut off or contradicts itself with [`Malformed`].
@@ -16,6 +17,7 @@
 mod command;
 mod data;
 mod descriptor;
+mod dialect;
 mod file;
 mod locator;
 mod numbers;
@@ -26,6 +28,7 @@ pub use crate::cursor::Malformed;
 pub use command::{Ack, Command, DdlWait, Setup};
 pub use data::DataDescriptor;
 pub use descriptor::Descriptor;
+pub use dialect::{Dialect, StageExtra, Wish};
 pub use file::{FileDescriptor, FileFlags, SpaceKey};
 pub use locator::{Locator, MAX_INCOMPLETE, Received};
 pub use response::{Response, Setting};

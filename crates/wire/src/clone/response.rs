@@ -1,7 +1,7 @@
 //! Responses: from the donor to the client. All numbers are little-endian.
 
 use super::command::{decode_locator, encode_locator, put_sized, sized};
-use super::{Descriptor, INNODB, Locator, Version};
+use super::{Descriptor, Dialect, INNODB, Locator, Version};
 use crate::cursor::{Cursor, Malformed};
 
 /// A response; each is one packet.
@@ -61,11 +61,16 @@ impl<'a> Response<'a> {
 
     /// Reads the packet of a response.
     pub fn decode(packet: &'a [u8]) -> Result<Self, Malformed> {
+        Self::decode_in(Dialect::Stock, packet)
+    }
+
+    /// Reads the packet of a response in a dialect.
+    pub fn decode_in(dialect: Dialect, packet: &'a [u8]) -> Result<Self, Malformed> {
         let mut cursor = Cursor::new(packet);
         let response = match cursor.u8("kind of a response")? {
             LOCATORS => {
                 let version = Version(cursor.u32("version of the protocol")?);
-                let locator = decode_locator(&mut cursor)?;
+                let locator = decode_locator(dialect, &mut cursor)?;
                 Self::Locators { version, locator }
             }
             DESCRIPTOR => {
@@ -77,7 +82,7 @@ impl<'a> Response<'a> {
                     let what = "number of a locator";
                     return Err(Malformed { what, at: 2 });
                 }
-                Self::Descriptor(Descriptor::decode(cursor.rest())?)
+                Self::Descriptor(Descriptor::decode_in(dialect, cursor.rest())?)
             }
             Self::DATA => Self::Data(cursor.rest()),
             kind @ PLUGIN..=JSON => Self::Setting(Setting::decode(kind, &mut cursor)?),
@@ -104,15 +109,20 @@ impl<'a> Response<'a> {
 
     /// Appends the packet of the response.
     pub fn encode(&self, out: &mut Vec<u8>) {
+        self.encode_in(Dialect::Stock, out);
+    }
+
+    /// Appends the packet of the response in a dialect.
+    pub fn encode_in(&self, dialect: Dialect, out: &mut Vec<u8>) {
         match self {
             Self::Locators { version, locator } => {
                 out.push(LOCATORS);
                 out.extend_from_slice(&version.0.to_le_bytes());
-                encode_locator(locator, out);
+                encode_locator(dialect, locator, out);
             }
             Self::Descriptor(descriptor) => {
                 out.extend_from_slice(&[DESCRIPTOR, INNODB, 0]);
-                descriptor.encode(out);
+                descriptor.encode_in(dialect, out);
             }
             Self::Data(bytes) => {
                 out.push(Self::DATA);

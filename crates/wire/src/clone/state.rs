@@ -1,7 +1,7 @@
 //! Where the donor is: its task, and the begin and end of stages.
 
-use super::Stage;
 use super::numbers::Put as _;
+use super::{Dialect, Stage, StageExtra};
 use crate::cursor::{Cursor, Malformed};
 
 /// Which task of the donor serves a connection; the first descriptor after EXECUTE. For
@@ -49,6 +49,9 @@ impl TaskDescriptor {
 /// | 28 | 8 | bytes to transfer, estimated |
 /// | 36 | 8 | bytes on disk, estimated |
 /// | 44 | 2 | flags: 1 begin (else end), 2 acknowledgement or sign of life |
+///
+/// In GreatSQL's dialect [`StageExtra`] lies between: four bytes at offset 28, the estimates behind
+/// them, 32 bytes at offset 48, the flags at offset 80.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StageDescriptor {
     /// The stage.
@@ -63,6 +66,8 @@ pub struct StageDescriptor {
     pub estimate: u64,
     /// Bytes on disk, estimated.
     pub estimate_disk: u64,
+    /// What MySQL's protocol has no place for, and does not carry.
+    pub extra: StageExtra,
     /// The stage begins; else it ends.
     pub begins: bool,
     /// From the donor: a sign of life while it waits. From the client: acknowledges the end.
@@ -79,13 +84,24 @@ impl StageDescriptor {
         }
     }
 
-    pub(super) fn decode_body(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
+    pub(super) fn decode_body(
+        dialect: Dialect,
+        cursor: &mut Cursor<'_>,
+    ) -> Result<Self, Malformed> {
         let stage = cursor.stage()?;
         let task = cursor.be32("task of a stage")?;
         let chunks = cursor.be32("chunks of a stage")?;
         let files = cursor.be32("files of a stage")?;
+        let data_files = match dialect {
+            Dialect::Stock => 0,
+            Dialect::GreatSql => cursor.be32("data files of a stage")?,
+        };
         let estimate = cursor.be64("estimate of a stage")?;
         let estimate_disk = cursor.be64("estimate of disk space")?;
+        let extra = match dialect {
+            Dialect::Stock => StageExtra::default(),
+            Dialect::GreatSql => StageExtra::decode(data_files, cursor)?,
+        };
         let flags = cursor.be16("flags of a stage")?;
         Ok(Self {
             stage,
@@ -94,18 +110,25 @@ impl StageDescriptor {
             files,
             estimate,
             estimate_disk,
+            extra,
             begins: flags & BEGIN != 0,
             acknowledges: flags & ACKNOWLEDGE != 0,
         })
     }
 
-    pub(super) fn encode_body(&self, out: &mut Vec<u8>) {
+    pub(super) fn encode_body(&self, dialect: Dialect, out: &mut Vec<u8>) {
         out.put32(self.stage.number().into());
         out.put32(self.task);
         out.put32(self.chunks);
         out.put32(self.files);
+        if dialect == Dialect::GreatSql {
+            out.put32(self.extra.data_files);
+        }
         out.put64(self.estimate);
         out.put64(self.estimate_disk);
+        if dialect == Dialect::GreatSql {
+            self.extra.encode(out);
+        }
         let begin = if self.begins { BEGIN } else { 0 };
         let acknowledge = if self.acknowledges { ACKNOWLEDGE } else { 0 };
         out.put16(begin | acknowledge);

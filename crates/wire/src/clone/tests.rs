@@ -21,20 +21,24 @@ fn received() -> impl Strategy<Value = Received> {
 
 prop_compose! {
     fn locator()(
-        clone in any::<u64>(), snapshot in any::<u64>(), index in any::<u32>(), stage in stage(),
+        server in any::<[u8; 16]>(), clone in any::<u64>(), snapshot in any::<u64>(), index in any::<u32>(), stage in stage(),
         has_files in any::<bool>(), received in prop::option::of(received()),
     ) -> Locator {
-        Locator { clone, snapshot, index, stage, has_files, received }
+        Locator { server, clone, snapshot, index, stage, has_files, received }
     }
 }
 
 prop_compose! {
     fn stage_descriptor()(
         stage in stage(), numbers in any::<(u32, u32, u32, u64, u64)>(), begins in any::<bool>(),
-        acknowledges in any::<bool>(),
+        acknowledges in any::<bool>(), extra in any::<(u32, u64, u64, u64, u64)>(),
     ) -> StageDescriptor {
         let (task, chunks, files, estimate, estimate_disk) = numbers;
-        StageDescriptor { stage, task, chunks, files, estimate, estimate_disk, begins, acknowledges }
+        let (data_files, start_lsn, page_track_lsn, end_lsn, compression) = extra;
+        let extra = StageExtra { data_files, start_lsn, page_track_lsn, end_lsn, compression };
+        StageDescriptor {
+            stage, task, chunks, files, estimate, estimate_disk, extra, begins, acknowledges,
+        }
     }
 }
 
@@ -79,9 +83,11 @@ fn descriptor() -> impl Strategy<Value = Descriptor> {
 prop_compose! {
     fn setup()(
         version in any::<u32>(), seconds in 0..1u32 << 31, blocks_ddl in any::<bool>(),
-        locator in prop::option::of(locator()),
+        wish in any::<(bool, u64, u32)>(), locator in prop::option::of(locator()),
     ) -> Setup {
-        Setup { version: Version(version), ddl: DdlWait { seconds, blocks_ddl }, locator }
+        let (page_track, start_lsn, compression) = wish;
+        let wish = Wish { page_track, start_lsn, compression };
+        Setup { version: Version(version), ddl: DdlWait { seconds, blocks_ddl }, wish, locator }
     }
 }
 
@@ -131,10 +137,92 @@ fn response() -> impl Strategy<Value = Response<'static>> {
     ]
 }
 
-fn packet_of(command: &Command) -> Vec<u8> {
+const DIALECTS: [Dialect; 2] = [Dialect::Stock, Dialect::GreatSql];
+
+fn packet_of(dialect: Dialect, command: &Command) -> Vec<u8> {
     let mut packet = vec![command.code()];
-    packet.extend(command.body());
+    packet.extend(command.body_in(dialect));
     packet
+}
+
+fn bytes_of(dialect: Dialect, response: &Response<'_>) -> Vec<u8> {
+    let mut packet = Vec::new();
+    response.encode_in(dialect, &mut packet);
+    packet
+}
+
+/// A message without what MySQL's protocol does not carry.
+trait Plain: Sized {
+    fn plain(self) -> Self;
+
+    fn carried_by(self, dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::Stock => self.plain(),
+            Dialect::GreatSql => self,
+        }
+    }
+}
+
+impl Plain for Locator {
+    fn plain(self) -> Self {
+        Self {
+            server: [0; 16],
+            ..self
+        }
+    }
+}
+
+impl Plain for StageDescriptor {
+    fn plain(self) -> Self {
+        Self {
+            extra: StageExtra::default(),
+            ..self
+        }
+    }
+}
+
+impl Plain for Setup {
+    fn plain(self) -> Self {
+        Self {
+            wish: Wish::default(),
+            locator: self.locator.map(Plain::plain),
+            ..self
+        }
+    }
+}
+
+impl Plain for Command {
+    fn plain(self) -> Self {
+        match self {
+            Self::Init(setup) => Self::Init(setup.plain()),
+            Self::Attach(setup) => Self::Attach(setup.plain()),
+            Self::Reinit(setup) => Self::Reinit(setup.plain()),
+            Self::Ack(ack) => Self::Ack(Ack {
+                locator: ack.locator.plain(),
+                stage: ack.stage.map(Plain::plain),
+                ..ack
+            }),
+            other => other,
+        }
+    }
+}
+
+impl Plain for Response<'_> {
+    fn plain(self) -> Self {
+        match self {
+            Self::Locators { version, locator } => Self::Locators {
+                version,
+                locator: locator.plain(),
+            },
+            Self::Descriptor(Descriptor::Locator(locator)) => {
+                Self::Descriptor(Descriptor::Locator(locator.plain()))
+            }
+            Self::Descriptor(Descriptor::Stage(stage)) => {
+                Self::Descriptor(Descriptor::Stage(stage.plain()))
+            }
+            other => other,
+        }
+    }
 }
 
 proptest! {
@@ -142,31 +230,41 @@ proptest! {
 
     #[test]
     fn commands_survive_the_wire(command in command()) {
-        let packet = packet_of(&command);
-        prop_assert_eq!(Command::decode(&packet), Ok(command));
+        for dialect in DIALECTS {
+            let packet = packet_of(dialect, &command);
+            let carried = command.clone().carried_by(dialect);
+            prop_assert_eq!(Command::decode_in(dialect, &packet), Ok(carried));
+        }
+        prop_assert_eq!(command.body(), command.body_in(Dialect::Stock));
     }
 
     #[test]
     fn responses_survive_the_wire(response in response()) {
-        let packet = response.to_bytes();
-        prop_assert_eq!(Response::decode(&packet), Ok(response));
+        for dialect in DIALECTS {
+            let packet = bytes_of(dialect, &response);
+            let carried = response.clone().carried_by(dialect);
+            prop_assert_eq!(Response::decode_in(dialect, &packet), Ok(carried));
+        }
+        prop_assert_eq!(response.to_bytes(), bytes_of(Dialect::Stock, &response));
     }
 
     /// A message that is cut short is an error, or a shorter message that says the same when it
     /// is written again.
     #[test]
     fn cut_messages_are_noticed(command in command(), response in response(), cut in any::<prop::sample::Index>()) {
-        let packet = packet_of(&command);
-        let cut_packet = &packet[..cut.index(packet.len())];
-        if let Ok(shorter) = Command::decode(cut_packet) {
-            prop_assert_eq!(packet_of(&shorter), cut_packet);
-        }
-        let packet = response.to_bytes();
-        let cut_packet = &packet[..cut.index(packet.len())];
-        if let Ok(shorter) = Response::decode(cut_packet) {
-            // Half a character of a message is replaced.
-            if !matches!(shorter, Response::Error { .. }) {
-                prop_assert_eq!(shorter.to_bytes(), cut_packet);
+        for dialect in DIALECTS {
+            let packet = packet_of(dialect, &command);
+            let cut_packet = &packet[..cut.index(packet.len())];
+            if let Ok(shorter) = Command::decode_in(dialect, cut_packet) {
+                prop_assert_eq!(packet_of(dialect, &shorter), cut_packet);
+            }
+            let packet = bytes_of(dialect, &response);
+            let cut_packet = &packet[..cut.index(packet.len())];
+            if let Ok(shorter) = Response::decode_in(dialect, cut_packet) {
+                // Half a character of a message is replaced.
+                if !matches!(shorter, Response::Error { .. }) {
+                    prop_assert_eq!(bytes_of(dialect, &shorter), cut_packet);
+                }
             }
         }
     }
@@ -240,4 +338,89 @@ fn keys_are_not_printed() {
         iv: [0x5B; 32],
     };
     assert!(!format!("{key:?}").contains("90"));
+}
+
+/// Made by hand from the layouts, field by field.
+#[test]
+fn greatsqls_messages_have_their_bytes() {
+    let locator = Locator {
+        server: [0xAB; 16],
+        clone: 3,
+        snapshot: 4,
+        index: 5,
+        stage: Stage::PageCopy,
+        has_files: true,
+        received: None,
+    };
+    let setup = Setup {
+        version: Version::V3,
+        ddl: DdlWait {
+            seconds: 300,
+            blocks_ddl: false,
+        },
+        wish: Wish {
+            page_track: true,
+            start_lsn: 0x1122_3344_5566_7788,
+            compression: 2,
+        },
+        locator: Some(locator.clone()),
+    };
+    let mut expected = vec![2, 1, 0, 0, 0x2C, 1, 0, 0x80, 1, 0, 0, 0];
+    expected.extend([0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 2, 0, 0, 0]);
+    expected.extend([12, 50, 0, 0, 0]);
+    let mut bytes = vec![0, 0, 0, 100, 0, 0, 0, 50, 0, 0, 0, 1];
+    bytes.extend([0xAB; 16]);
+    bytes.extend([
+        0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 5, 3, 1,
+    ]);
+    assert_eq!(bytes.len(), 50);
+    expected.extend_from_slice(&bytes);
+    for command in [
+        Command::Init(setup.clone()),
+        Command::Attach(setup.clone()),
+        Command::Reinit(setup),
+    ] {
+        assert_eq!(command.body_in(Dialect::GreatSql), expected);
+        let packet = [vec![command.code()], expected.clone()].concat();
+        let read = Command::decode_in(Dialect::GreatSql, &packet);
+        assert_eq!(read, Ok(command));
+        // A stock donor does not take it for anything else.
+        assert!(Command::decode(&packet).is_err());
+    }
+    let stage = StageDescriptor {
+        stage: Stage::PageCopy,
+        task: 1,
+        chunks: 2,
+        files: 3,
+        estimate: 5,
+        estimate_disk: 6,
+        extra: StageExtra {
+            data_files: 4,
+            start_lsn: 7,
+            page_track_lsn: 8,
+            end_lsn: 9,
+            compression: 1,
+        },
+        begins: true,
+        acknowledges: false,
+    };
+    let mut expected = vec![2, 12, 0, 0, 0, 0, 100, 0, 0, 0, 82, 0, 0, 0, 3];
+    for number in [3u8, 1, 2, 3, 4] {
+        expected.extend([0, 0, 0, number]);
+    }
+    for number in [5u8, 6, 7, 8, 9, 1] {
+        expected.extend([0, 0, 0, 0, 0, 0, 0, number]);
+    }
+    expected.extend([0, 1]);
+    assert_eq!(expected.len(), 3 + 82);
+    let response = Response::Descriptor(Descriptor::Stage(stage));
+    assert_eq!(bytes_of(Dialect::GreatSql, &response), expected);
+    let read = Response::decode_in(Dialect::GreatSql, &expected);
+    assert_eq!(read, Ok(response));
+    let locators = Response::Locators {
+        version: Version::V3,
+        locator,
+    };
+    let packet = [vec![1, 2, 1, 0, 0, 12, 50, 0, 0, 0], bytes].concat();
+    assert_eq!(bytes_of(Dialect::GreatSql, &locators), packet);
 }

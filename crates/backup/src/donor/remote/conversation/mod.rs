@@ -137,6 +137,7 @@ impl Conversation {
                 seconds: seconds as u32,
                 blocks_ddl: false,
             },
+            wish: wire::clone::Wish::default(),
             locator,
         }
     }
