@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 pub(super) struct Facts {
     pub page_size: PageSize,
     pub record: ServerRecord,
+    /// The variable by which logs are encrypted.
+    pub encrypts: Option<&'static str>,
 }
 
 impl Facts {
@@ -55,11 +57,9 @@ impl Facts {
                 "Back up on the database host.",
             ));
         }
-        for name in ["innodb_redo_log_encrypt", "innodb_undo_log_encrypt"] {
-            if get(name).eq_ignore_ascii_case("ON") {
-                return Err(super::files::encrypted(name));
-            }
-        }
+        let logs = ["innodb_redo_log_encrypt", "innodb_undo_log_encrypt"];
+        let mut logs = logs.into_iter();
+        let encrypts = logs.find(|name| get(name).eq_ignore_ascii_case("ON"));
         let page_size = get("innodb_page_size").parse().ok();
         let page_size = page_size.and_then(|bytes| PageSize::new(bytes).ok());
         let page_size = page_size.ok_or_else(|| {
@@ -72,6 +72,7 @@ impl Facts {
         })?;
         Ok(Self {
             page_size,
+            encrypts,
             record: ServerRecord {
                 uuid: get("server_uuid"),
                 version,
