@@ -48,6 +48,7 @@ fn a_chain_applied_is_the_chain_restored_and_boots() {
         to: place.path("of-data"),
         force: false,
         owner: None,
+        encryption_key: None,
     };
     restore(&request, &job()).unwrap();
     assert_equal_trees(&data, &place.path("of-data"));

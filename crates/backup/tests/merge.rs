@@ -178,6 +178,7 @@ fn write_set(
         } else {
             PagesBy::All
         },
+        keys: None,
         source: "LOCAL INSTANCE".into(),
     };
     recipient.seal(&snapshot).unwrap();
@@ -251,7 +252,7 @@ proptest! {
         let last = place.join(format!("set{}", all.len() - 1));
         let to = place.join("data");
         let request =
-            RestoreRequest { set: last, chain: Vec::new(), to: to.clone(), force: false, owner: None };
+            RestoreRequest { set: last, chain: Vec::new(), to: to.clone(), force: false, owner: None, encryption_key: None };
         restore(&request, &common::job()).unwrap();
         let restored = std::fs::read(to.join(all.last().unwrap().name)).unwrap();
         prop_assert!(restored == expected(&all));

@@ -137,6 +137,7 @@ fn an_increment_from_an_lsn_finds_its_base_by_the_lsn() {
     let request = backup::command::ApplyRequest {
         datadir: place.path("applied"),
         incremental_dir: place.path("incr"),
+        encryption_key: None,
     };
     backup::command::apply(&request, &common::job()).unwrap();
     place.restore("incr", "again");
@@ -177,6 +178,7 @@ fn chains_that_do_not_connect_are_refused_and_the_break_is_named() {
         to: place.path("data"),
         force: false,
         owner: None,
+        encryption_key: None,
     };
     let report = backup::command::restore(&request, &common::job()).unwrap();
     assert_eq!(report.sets.len(), 3);

@@ -8,6 +8,7 @@ mod answer;
 mod args;
 mod command;
 mod connection;
+mod encryption_key;
 mod failure;
 mod job;
 mod logging;

@@ -113,13 +113,14 @@ fn show(args: &GlobalArgs) -> Show {
 /// The group of this program.
 pub(crate) const OWN_GROUP: &str = "innoclone";
 /// The options of this program that option files may set, besides those of the connection.
-const OWN_KEYS: [&str; 15] = [
+const OWN_KEYS: [&str; 16] = [
     "compress",
     "compress-chunk-size",
     "compress-level",
     "compress-threads",
     "connect-retry",
     "datadir",
+    "encryption-key-file",
     "listen",
     "lock-wait-timeout",
     "network-rate",

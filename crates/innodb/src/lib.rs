@@ -12,6 +12,7 @@
 //! |---|---|---|
 //! | [`page`], [`checksum`], [`verify`] | a page, its header, its checksums | `fil0types.h`, `buf0checksum.cc` |
 //! | [`flags`], [`geometry`], [`tablespace`] | page 0 of a tablespace | `fsp0types.h`, `fsp0fsp.h` |
+//! | [`encryption`] | keys of encrypted tablespaces | `os0enc.h` |
 //! | [`redo`] | `#innodb_redo/#ib_redoN`, format 6 | `log0types.h`, `log0constants.h` |
 //! | [`page_track`] | `#ib_archive/page_group_*/ib_page_*` | `arch0page.h` |
 //! | [`delta`], [`meta`], [`clone_dir`] | files of a backup set | — |
@@ -21,6 +22,7 @@
 pub mod checksum;
 pub mod clone_dir;
 pub mod delta;
+pub mod encryption;
 pub mod first_page;
 pub mod flags;
 pub mod geometry;

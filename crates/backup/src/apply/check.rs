@@ -9,7 +9,9 @@
 
 use super::plan::Origin;
 use super::source::{Found, Pages, chunks, main_file, ranges, read_all};
+use crate::files::FileKind;
 use crate::io::{CHUNK, ChunkDigests, Digest, Original, chunk_value, digest_of};
+use crate::keys::Unsealing;
 use crate::set::layout::META;
 use crate::set::{BackupSet, Content, FileRecord, StoredFile};
 use crate::{Error, Job, Result, Stage};
@@ -49,7 +51,8 @@ struct Item<'a> {
 enum Task<'a> {
     /// Read a stored file to the end; the `.meta` of a record is compared with it.
     Read(&'a StoredFile, Option<&'a FileRecord>),
-    /// Read a compressed file to the end, of which only the digest of its stored bytes is known.
+    /// Read a file to the end that the result has otherwise: unpacked, or with a key. Only the digest
+    /// of its stored bytes is known.
     Unpack(usize, &'a StoredFile),
     /// Work out the chunks of a range of a file.
     Merge(usize, Range<u64>),
@@ -60,6 +63,7 @@ pub(super) fn check(
     base: &BackupSet,
     increment: &BackupSet,
     origins: &[Origin],
+    keys: &Unsealing,
     job: &Job,
 ) -> Result<Vec<Planned>> {
     let manifest = increment.manifest();
@@ -73,7 +77,7 @@ pub(super) fn check(
             known: Mutex::default(),
         });
     }
-    let tasks = tasks(increment, &items)?;
+    let tasks = tasks(increment, &items, keys)?;
     let bytes = manifest.stored_files().map(StoredFile::length).sum();
     job.progress.begin(Stage::FileCopy, job.parallel(), bytes);
     let next = AtomicUsize::new(0);
@@ -82,6 +86,7 @@ pub(super) fn check(
             base,
             increment,
             items: &items,
+            keys,
             job,
             open: None,
         };
@@ -93,21 +98,31 @@ pub(super) fn check(
     job.progress.end(Stage::FileCopy);
     items
         .into_iter()
-        .map(|item| planned(increment, item))
+        .map(|item| planned(increment, item, keys))
         .collect()
 }
 
-fn tasks<'a>(increment: &'a BackupSet, items: &[Item<'a>]) -> Result<Vec<Task<'a>>> {
+/// Whether the result has the very bytes that the increment stores.
+fn is_copied(record: &FileRecord, main: &StoredFile, keys: &Unsealing) -> bool {
+    let has_key = record.kind == FileKind::Redo && !keys.is_empty();
+    record.content == Content::Full && main.compressed.is_none() && !has_key
+}
+
+fn tasks<'a>(
+    increment: &'a BackupSet,
+    items: &[Item<'a>],
+    keys: &Unsealing,
+) -> Result<Vec<Task<'a>>> {
     let mut tasks = Vec::new();
     for own in &increment.manifest().own_files {
         tasks.push(Task::Read(own, None));
     }
     for (at, item) in items.iter().enumerate() {
         let main = main_file(increment.path(), item.record)?;
-        if item.record.content == Content::Full && main.compressed.is_some() {
-            tasks.push(Task::Unpack(at, main));
-        } else if item.record.content == Content::Full {
+        if is_copied(item.record, main, keys) {
             tasks.push(Task::Read(main, None));
+        } else if item.record.content == Content::Full {
+            tasks.push(Task::Unpack(at, main));
         } else {
             tasks.extend(ranges(item.record.length).map(|range| Task::Merge(at, range)));
         }
@@ -122,6 +137,7 @@ struct Worker<'a> {
     base: &'a BackupSet,
     increment: &'a BackupSet,
     items: &'a [Item<'a>],
+    keys: &'a Unsealing,
     job: &'a Job,
     /// The file of the last task, which most often is that of the next one too.
     open: Option<Open>,
@@ -191,7 +207,15 @@ impl<'a> Worker<'a> {
     fn unpack(&self, item: &Item<'_>, stored: &StoredFile) -> Result<()> {
         let file = self.increment.open_stored(stored)?;
         let single = file.size() <= CHUNK as u64;
+        let path = file.path().to_owned();
+        let mut copy = Vec::new();
         read_all(file, |at, bytes| {
+            copy.clear();
+            copy.extend_from_slice(bytes);
+            let bytes = copy.as_mut_slice();
+            if item.record.kind == FileKind::Redo {
+                self.keys.redo(at, bytes, &path)?;
+            }
             self.job.check()?;
             self.job.throttle(bytes.len() as u64)?;
             self.job
@@ -254,7 +278,7 @@ impl<'a> Worker<'a> {
             let there = base.size().saturating_sub(offset).min(len as u64) as usize;
             base.read_at(offset, &mut buffer[..there])?;
         }
-        open.pages.overlay(pages, offset, buffer, true)?;
+        open.pages.overlay(pages, offset, buffer, self.keys, true)?;
         self.job.progress.advance(Stage::FileCopy, bytes);
         let mut known = item.known();
         if length <= CHUNK as u64 {
@@ -273,10 +297,10 @@ impl Item<'_> {
 }
 
 /// The result of one file, all of it having been read.
-fn planned(increment: &BackupSet, item: Item<'_>) -> Result<Planned> {
+fn planned(increment: &BackupSet, item: Item<'_>, keys: &Unsealing) -> Result<Planned> {
     let record = item.record;
     let main = main_file(increment.path(), record)?;
-    if record.content == Content::Full && main.compressed.is_none() {
+    if is_copied(record, main, keys) {
         return Ok(Planned {
             stored: StoredFile {
                 name: record.name.clone(),

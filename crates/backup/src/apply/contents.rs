@@ -3,10 +3,12 @@
 use super::disk::Disk;
 use super::source::{Found, Pages, TASK_BYTES, chunks, main_file, ranges};
 use super::work::Written;
+use crate::files::FileKind;
 use crate::io::{
     CHUNK, ChunkDigests, Digest, Layout, Original, WINDOW, Writeback, chunk_value, digest_of,
     overwrite, sync_filesystem, write_fresh,
 };
+use crate::keys::Unsealing;
 use crate::set::{BackupSet, Content, FileRecord, StoredFile};
 use crate::{Error, Job, Result, Stage};
 use std::fs::File;
@@ -23,6 +25,7 @@ const MANY_FILES: usize = 256;
 pub(super) struct Contents<'a> {
     pub disk: &'a Disk,
     pub increment: &'a BackupSet,
+    pub keys: &'a Unsealing,
     /// The description of the result.
     pub result: &'a BackupSet,
     pub job: &'a Job,
@@ -158,6 +161,9 @@ impl Contents<'_> {
         let pages = match &mut open.source {
             Source::Copy(file) => {
                 file.read_at(offset, out)?;
+                if item.record.kind == FileKind::Redo {
+                    self.keys.redo(offset, out, file.path())?;
+                }
                 return Ok(std::iter::once(0..out.len()).collect());
             }
             Source::Pages(pages) => pages,
@@ -172,7 +178,7 @@ impl Contents<'_> {
         self.written
             .pages
             .fetch_add(here.len() as u64, Ordering::Relaxed);
-        pages.overlay(here, offset, out, false)
+        pages.overlay(here, offset, out, self.keys, false)
     }
 
     /// What is about to be written, with what stays around it, must be what was planned.

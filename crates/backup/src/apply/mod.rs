@@ -34,9 +34,10 @@ use self::journal::Journal;
 use self::plan::Plan;
 use self::work::{Work, Written};
 use crate::chain::check_link;
+use crate::keys::{Unsealing, has_encryption};
 use crate::recipient::free_space;
 use crate::set::{BackupSet, Manifest, SetKind};
-use crate::{Error, Job, Result};
+use crate::{EncryptionKey, Error, Job, Result};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -45,6 +46,8 @@ use std::sync::atomic::Ordering;
 pub(crate) struct Applied {
     /// The plan; `None` when there was nothing to do.
     pub plan: Option<Counts>,
+    /// Whether sealed keys are back in their places.
+    pub gives_keys: bool,
     /// Whether this run went on where a killed one had stopped.
     pub resumed: bool,
     /// The state of the data directory.
@@ -63,16 +66,21 @@ pub(crate) struct Counts {
 }
 
 /// Applies the increment in `increment` to the data directory `datadir`.
-pub(crate) fn apply(datadir: &Path, increment: &Path, job: &Job) -> Result<Applied> {
+pub(crate) fn apply(
+    datadir: &Path,
+    increment: &Path,
+    key: Option<&EncryptionKey>,
+    job: &Job,
+) -> Result<Applied> {
     let (datadir, increment) = inspect::resolve(datadir, increment)?;
     let disk = Disk::new(&datadir)?;
-    run(&disk, &increment, job).map_err(|error| {
+    run(&disk, &increment, key, job).map_err(|error| {
         job.progress.fail();
         job.cause(error)
     })
 }
 
-fn run(disk: &Disk, increment: &Path, job: &Job) -> Result<Applied> {
+fn run(disk: &Disk, increment: &Path, key: Option<&EncryptionKey>, job: &Job) -> Result<Applied> {
     let datadir = disk.root();
     let _lock = Lock::take(datadir)?;
     if increment == datadir {
@@ -86,16 +94,18 @@ fn run(disk: &Disk, increment: &Path, job: &Job) -> Result<Applied> {
             "Give the directory of an increment; a full backup is a data directory by itself.",
         ));
     }
+    let keys = Unsealing::open(std::iter::once(&increment), key)?;
     let (journal, resumed) = match Journal::read(datadir)? {
         Some(journal) => {
             journal.check_same(&increment, datadir)?;
             (journal, true)
         }
-        None => match begin(disk, &increment, job)? {
+        None => match begin(disk, &increment, &keys, job)? {
             Some(journal) => (journal, false),
             None => {
                 return Ok(Applied {
                     plan: None,
+                    gives_keys: false,
                     resumed: false,
                     manifest: BackupSet::open(datadir)?.manifest().clone(),
                 });
@@ -116,6 +126,7 @@ fn run(disk: &Disk, increment: &Path, job: &Job) -> Result<Applied> {
         disk,
         journal: &journal,
         increment: &increment,
+        keys: &keys,
         job,
         written: Written::default(),
     };
@@ -126,6 +137,7 @@ fn run(disk: &Disk, increment: &Path, job: &Job) -> Result<Applied> {
             bytes: work.written.bytes.load(Ordering::Relaxed),
             ..counts
         }),
+        gives_keys: !keys.is_empty(),
         resumed,
         manifest: BackupSet::open(datadir)?.manifest().clone(),
     })
@@ -139,6 +151,13 @@ fn to_itself(datadir: &Path, job: &Job) -> Result<Applied> {
         return Err(journal.in_the_way(datadir));
     }
     let set = BackupSet::open(datadir)?;
+    if set.manifest().keys.is_some() {
+        return Err(Error::refused(
+            3185,
+            format!("the tablespace keys of '{}' are sealed", datadir.display()),
+            "Use 'innoclone restore --encryption-key-file' on the set, or apply an increment.",
+        ));
+    }
     if set.manifest().kind != SetKind::Full {
         return Err(Error::refused(
             1105,
@@ -152,6 +171,7 @@ fn to_itself(datadir: &Path, job: &Job) -> Result<Applied> {
     inspect::check_untouched(&set, set.manifest(), job)?;
     Ok(Applied {
         plan: None,
+        gives_keys: false,
         resumed: false,
         manifest: set.manifest().clone(),
     })
@@ -159,7 +179,12 @@ fn to_itself(datadir: &Path, job: &Job) -> Result<Applied> {
 
 /// All checks, then the journal: the first thing that is written. `None` when the increment has
 /// been applied already.
-fn begin(disk: &Disk, increment: &BackupSet, job: &Job) -> Result<Option<Journal>> {
+fn begin(
+    disk: &Disk,
+    increment: &BackupSet,
+    keys: &Unsealing,
+    job: &Job,
+) -> Result<Option<Journal>> {
     let base = BackupSet::open(disk.root())?;
     inspect::check_decompressed(disk.root())?;
     inspect::check_stored_plain(&base)?;
@@ -168,6 +193,7 @@ fn begin(disk: &Disk, increment: &BackupSet, job: &Job) -> Result<Option<Journal
         return Ok(None);
     }
     check_link(&base, increment)?;
+    check_keys(&base, increment)?;
     let (mut plan, origins) = Plan::new(base.manifest(), increment.manifest(), increment.path())?;
     let need = check::growth(&base, increment, &origins, job)?;
     let free = free_space(base.path())?;
@@ -175,7 +201,7 @@ fn begin(disk: &Disk, increment: &BackupSet, job: &Job) -> Result<Option<Journal
         return Err(Error::NoSpace { need, free });
     }
     check_writable(disk, &base, &plan, &origins)?;
-    let planned = check::check(&base, increment, &origins, job)?;
+    let planned = check::check(&base, increment, &origins, keys, job)?;
     // What a run left here that was killed before its journal was in place.
     work::clear(disk)?;
     let result_digest = result::stage(disk, increment, &planned)?;
@@ -183,6 +209,24 @@ fn begin(disk: &Disk, increment: &BackupSet, job: &Job) -> Result<Option<Journal
     let journal = Journal::new(increment, result_digest, plan)?;
     journal.write(disk)?;
     Ok(Some(journal))
+}
+
+/// Keys that are sealed in the data directory come anew with an increment that was taken over the
+/// network, and with no other.
+fn check_keys(base: &BackupSet, increment: &BackupSet) -> Result<()> {
+    let sealed = base.manifest().keys.is_some() && increment.manifest().keys.is_none();
+    if !(sealed && has_encryption(increment)) {
+        return Ok(());
+    }
+    Err(Error::refused(
+        3185,
+        format!(
+            "the tablespace keys of '{}' are sealed, and '{}' does not bring them anew",
+            base.path().display(),
+            increment.path().display()
+        ),
+        "Use 'innoclone restore' on the increment, with --encryption-key-file.",
+    ))
 }
 
 /// Opens every file that is going to be changed, so that a missing permission is found first.

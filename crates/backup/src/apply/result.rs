@@ -79,6 +79,8 @@ fn manifest_of(increment: &Manifest, planned: &[Planned], own_files: Vec<StoredF
     manifest.kind = SetKind::Full;
     manifest.parent = None;
     manifest.parent_path = None;
+    // They are back in their places.
+    manifest.keys = None;
     manifest.lsn.start = Lsn::ZERO;
     manifest.pages_by = PagesBy::All;
     if let Some(means) = &mut manifest.means {

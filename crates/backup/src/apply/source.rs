@@ -3,6 +3,7 @@
 use crate::donor::chain::{delta::DeltaReader, space_info};
 use crate::files::SpaceInfo;
 use crate::io::{CHUNK, Original};
+use crate::keys::Unsealing;
 use crate::set::{BackupSet, Content, FileRecord, StoredFile};
 use crate::{Error, Result};
 use innodb::ids::PageNo;
@@ -86,12 +87,13 @@ impl Pages {
     }
 
     /// Puts the images of `pages`, all of them within `out`, which is at `offset` of the file, over
-    /// what is there. Returns the ranges of `out` that were written, ascending and not touching.
+    /// what is there, sealed keys back in their places. Returns the ranges of `out` that were written, ascending and not touching.
     pub(super) fn overlay(
         &mut self,
         pages: &[Found],
         offset: u64,
         out: &mut [u8],
+        keys: &Unsealing,
         verify: bool,
     ) -> Result<Vec<Range<usize>>> {
         let size = self.space.geometry.physical();
@@ -106,6 +108,9 @@ impl Pages {
             self.delta.read(*position, image)?;
             if verify {
                 self.verify(*page, image)?;
+            }
+            if *page == 0 {
+                keys.page(&self.space, image, self.delta.path())?;
             }
             match runs.last_mut() {
                 Some(last) if last.end == at => last.end += size,

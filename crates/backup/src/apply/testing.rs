@@ -121,6 +121,7 @@ pub(super) fn manifest(kind: SetKind, files: Vec<FileRecord>) -> Manifest {
         clone: CloneRecord::default(),
         pages_by: PagesBy::All,
         means: None,
+        keys: None,
         directories: Vec::new(),
         files,
         own_files: Vec::new(),
@@ -280,6 +281,7 @@ impl World {
                 SetKind::Full => PagesBy::All,
                 SetKind::Increment => PagesBy::Tracked,
             },
+            keys: None,
             source: "LOCAL INSTANCE".into(),
         }
     }

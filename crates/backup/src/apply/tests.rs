@@ -74,6 +74,7 @@ impl Place {
             to: to.clone(),
             force: false,
             owner: None,
+            encryption_key: None,
         };
         restore(&request, &job()).unwrap();
         to
@@ -156,7 +157,7 @@ fn eventful() -> [World; 3] {
 }
 
 fn apply_to(datadir: &Path, increment: &Path) -> Result<Applied> {
-    apply(datadir, increment, &job())
+    apply(datadir, increment, None, &job())
 }
 
 /// The ways to compress a full set and two increments that are tried.
@@ -231,7 +232,7 @@ fn check_dying(place: &Place, step: usize) {
     let run_until = |datadir: &Path, increment: &Path, stop: u64| {
         let disk = Disk::new(datadir).unwrap();
         disk.stop.after(stop);
-        (run(&disk, increment, &job()), disk.stop.done())
+        (run(&disk, increment, None, &job()), disk.stop.done())
     };
     let counted = place.copy("counted");
     let (done, operations) = run_until(&counted, first, u64::MAX);
@@ -415,6 +416,7 @@ fn sets_decompressed_by_hand_are_applied() {
         let request = ApplyRequest {
             datadir: datadir.to_owned(),
             incremental_dir: incremental_dir.to_owned(),
+            encryption_key: None,
         };
         crate::command::apply(&request, &job())
     };

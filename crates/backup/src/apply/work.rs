@@ -16,6 +16,7 @@ use super::disk::Disk;
 use super::journal::{APPLY_DIR, Journal, PARKED, RESULT, WRITTEN, digest_line_of, parked, staged};
 use super::result::DESCRIPTION;
 use crate::io::read_bounded;
+use crate::keys::Unsealing;
 use crate::set::layout::{CLONE_DIR, IN_PROGRESS, MANIFEST};
 use crate::set::{BackupSet, Content, FileRecord};
 use crate::{Error, Job, Result, Stage};
@@ -38,6 +39,8 @@ pub(super) struct Work<'a> {
     pub disk: &'a Disk,
     pub journal: &'a Journal,
     pub increment: &'a BackupSet,
+    /// Put back into the increment's pages and redo log.
+    pub keys: &'a Unsealing,
     pub job: &'a Job,
     pub written: Written,
 }
@@ -88,6 +91,7 @@ impl Work<'_> {
         Contents {
             disk: self.disk,
             increment: self.increment,
+            keys: self.keys,
             result,
             job: self.job,
             written: &self.written,

@@ -1,7 +1,7 @@
 //! `apply`: an increment into a copy of a full backup, in place.
 
 use crate::set::{BinlogPosition, LsnRecord, SetId};
-use crate::{Job, Result};
+use crate::{EncryptionKey, Job, Result};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -14,6 +14,8 @@ pub struct ApplyRequest {
     /// The increment. It is only read, unless somebody has decompressed it file by file: then its
     /// manifest has to be changed first.
     pub incremental_dir: PathBuf,
+    /// The key that seals the keys of encrypted tablespaces, where they are sealed.
+    pub encryption_key: Option<EncryptionKey>,
 }
 
 /// An increment that was applied.
@@ -46,6 +48,9 @@ pub struct ApplyReport {
     pub binlog: BinlogPosition,
     /// Variables that mysqld must be started with.
     pub variables: std::collections::BTreeMap<String, String>,
+    /// What is to be known of its encrypted tablespaces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keyring: Option<&'static str>,
     /// Seconds it took.
     pub seconds: f64,
 }
@@ -56,7 +61,12 @@ pub fn apply(request: &ApplyRequest, job: &Job) -> Result<ApplyReport> {
     for directory in [&request.datadir, &request.incremental_dir] {
         super::decompress::adopt(directory, job)?;
     }
-    let applied = crate::apply::apply(&request.datadir, &request.incremental_dir, job)?;
+    let applied = crate::apply::apply(
+        &request.datadir,
+        &request.incremental_dir,
+        request.encryption_key.as_ref(),
+        job,
+    )?;
     let counts = applied.plan.unwrap_or_default();
     let manifest = applied.manifest;
     Ok(ApplyReport {
@@ -73,6 +83,7 @@ pub fn apply(request: &ApplyRequest, job: &Job) -> Result<ApplyReport> {
         lsn: manifest.lsn,
         binlog: manifest.binlog,
         variables: manifest.server.variables,
+        keyring: applied.gives_keys.then_some(super::restore::RESTORED_KEYS),
         seconds: begin.elapsed().as_secs_f64(),
     })
 }

@@ -52,6 +52,9 @@ pub struct BackupReport {
     pub binlog: BinlogPosition,
     /// How changed pages were found.
     pub pages_by: PagesBy,
+    /// The key that seals the keys of encrypted tablespaces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sealed_by: Option<String>,
     /// Bytes read from the donor.
     pub bytes_read: u64,
     /// Seconds for which DDL was blocked.
@@ -197,6 +200,10 @@ fn make(
         lsn: snapshot.lsn,
         binlog: snapshot.binlog,
         pages_by: snapshot.pages_by,
+        sealed_by: snapshot
+            .keys
+            .filter(|keys| !keys.is_empty())
+            .map(|keys| keys.key_id().to_owned()),
         bytes_read: job.progress.bytes_read(),
         lock_seconds: 0.0,
         seconds: begun.at.elapsed().as_secs_f64(),

@@ -5,7 +5,7 @@ use crate::donor::chain::ChainDonor;
 use crate::pitr::{PointInTime, Prepared, ReplayReport};
 use crate::recipient::{DataDirectoryRecipient, Recipient, Target, free_space};
 use crate::set::{BinlogPosition, CloneRecord, LsnRecord, SetId};
-use crate::{Error, Job, Result, engine};
+use crate::{EncryptionKey, Error, Job, Result, engine};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,6 +24,8 @@ pub struct RestoreRequest {
     /// User and group number that shall own the result. As root the default is the owner of the
     /// donor's data directory.
     pub owner: Option<(u32, u32)>,
+    /// The key that seals the keys of encrypted tablespaces, where they are sealed.
+    pub encryption_key: Option<EncryptionKey>,
 }
 
 /// A restore that was made.
@@ -39,6 +41,9 @@ pub struct RestoreReport {
     pub binlog: BinlogPosition,
     /// Variables that mysqld must be started with.
     pub variables: std::collections::BTreeMap<String, String>,
+    /// What is to be known of its encrypted tablespaces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keyring: Option<&'static str>,
     /// Bytes written.
     pub bytes: u64,
     /// Seconds it took.
@@ -86,6 +91,14 @@ pub fn restore_commands(
     Ok(Prepared::new(point, &chain, job)?.commands(request))
 }
 
+/// Of a directory whose keys are wrapped by the built-in master key.
+pub(super) const RESTORED_KEYS: &str = "the tablespace keys can be read by everybody who reads this \
+     directory, until a server with a keyring (any, also an empty one) has been started on it: start \
+     one soon";
+/// Of a directory on which a server has been started.
+const REPLAYED_KEYS: &str = "the tablespace keys are wrapped by the keyring of the mysqld that \
+     replayed: the server needs that keyring";
+
 fn run(
     request: &RestoreRequest,
     point: Option<&PointInTime>,
@@ -108,19 +121,20 @@ fn run(
         }
         None => None,
     };
-    // An unfinished restore is cleared before the space is counted.
-    target.clear_incomplete()?;
-    target.check_empty()?;
     for set in chain.sets() {
         tracing::info!(set = %set.path().display(), id = %set.manifest().id, "chain");
     }
-    let donor = ChainDonor::new(chain)?;
+    let donor = ChainDonor::new(chain)?.unsealed(request.encryption_key.as_ref())?;
+    // An unfinished restore is cleared before the space is counted.
+    target.clear_incomplete()?;
+    target.check_empty()?;
     let room = replay.as_ref().map_or(0, Prepared::room);
     let need = donor.estimate().saturating_add(room);
     let free = free_space(target.path())?;
     if need > free {
         return Err(Error::NoSpace { need, free });
     }
+    let gives_keys = donor.gives_keys();
     let manifest = donor.chain().last().manifest().clone();
     let sets = donor
         .chain()
@@ -167,6 +181,11 @@ fn run(
         lsn: snapshot.lsn,
         binlog,
         variables: manifest.server.variables,
+        keyring: gives_keys.then_some(if replay.is_some() {
+            REPLAYED_KEYS
+        } else {
+            RESTORED_KEYS
+        }),
         bytes,
         seconds: begin.elapsed().as_secs_f64(),
     };

@@ -16,9 +16,10 @@ pub use pack::Compression;
 pub use target::{Target, free_space};
 
 use crate::set::{BinlogPosition, LsnRecord, Means, PagesBy, ServerRecord, SetId, SetKind};
-use crate::{FileDesc, FileId, Job, Result, Stage};
+use crate::{FileDesc, FileId, Job, Result, Sealing, Stage};
 use innodb::ids::PageNo;
 use roaring::RoaringBitmap;
+use std::sync::Arc;
 
 /// What a stage is going to deliver of a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +68,8 @@ pub struct Snapshot {
     pub pages_by: PagesBy,
     /// How a backup over the network got them.
     pub means: Option<Means>,
+    /// Keys of encrypted tablespaces that are to be sealed: they are no longer where they were.
+    pub keys: Option<Arc<Sealing>>,
     /// `LOCAL INSTANCE`, or host and port.
     pub source: String,
 }

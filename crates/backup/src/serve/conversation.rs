@@ -146,6 +146,12 @@ impl Conversation<'_, '_> {
 
     /// Answers with the name of the clone, and the stage in which the connection joins it.
     fn accept(&mut self, clone: &Clone, setup: &Setup, stage: Stage) -> Result<(), Error> {
+        if self.donor.gives_keys && !self.raw.is_tls() {
+            return self.refuse(&Refused {
+                code: 3872,
+                message: "Clone needs SSL connection for encrypted table.".into(),
+            });
+        }
         self.respond(&Response::Locators {
             version: setup.version.min(Version::V4),
             locator: Locator {

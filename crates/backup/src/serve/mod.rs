@@ -18,7 +18,7 @@ use crate::donor::chain::ChainDonor;
 use crate::files::{FileKind, has_extension};
 use crate::recipient::wire::redo_number;
 use crate::set::{Content, FileRecord, Manifest};
-use crate::{Error, JobOptions, Result};
+use crate::{EncryptionKey, Error, JobOptions, Result};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use wire::clone::Setting;
@@ -32,6 +32,8 @@ pub struct ServeOptions {
     pub chain: Vec<PathBuf>,
     /// Serve a set with rows in tables of other engines than InnoDB, which clients get empty.
     pub allow_empty_tables: bool,
+    /// The key that seals the keys of encrypted tablespaces, where they are sealed.
+    pub encryption_key: Option<EncryptionKey>,
     /// How each clone may use the machine.
     pub job: JobOptions,
 }
@@ -42,6 +44,8 @@ pub struct CloneDonor {
     options: ServeOptions,
     version: String,
     settings: Vec<Setting>,
+    /// Whether clients get keys of tablespaces, and so must come over TLS.
+    gives_keys: bool,
     clones: Clones,
     stopping: AtomicBool,
 }
@@ -75,7 +79,7 @@ impl CloneDonor {
             }
             tracing::warn!("{message}");
         }
-        if has_encryption(manifest) {
+        if has_encryption(manifest) && manifest.keys.is_none() {
             tracing::warn!(
                 "the set has encrypted tablespaces: clients must have the keyring of its server"
             );
@@ -85,10 +89,11 @@ impl CloneDonor {
             tracing::info!(set = %set.path().display(), id = %set.manifest().id, "serving");
         }
         // Whether every page has its place in the chain shows now, not with the first client.
-        ChainDonor::new(chain)?;
+        let donor = ChainDonor::new(chain)?.unsealed(options.encryption_key.as_ref())?;
         Ok(Self {
             options,
             version,
+            gives_keys: donor.gives_keys(),
             settings,
             clones: Clones::default(),
             stopping: AtomicBool::new(false),
@@ -117,7 +122,8 @@ impl CloneDonor {
 
     /// The chain anew: a set that is gone, or no longer what it was, shows here.
     fn donor(&self) -> Result<ChainDonor> {
-        ChainDonor::new(Chain::find(&self.options.set, &self.options.chain)?)
+        let chain = Chain::find(&self.options.set, &self.options.chain)?;
+        ChainDonor::new(chain)?.unsealed(self.options.encryption_key.as_ref())
     }
 }
 

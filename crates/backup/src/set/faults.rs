@@ -1,6 +1,6 @@
 //! What must hold of every manifest before anything is done by it.
 
-use super::layout::{CHECKPOINTS, DELTA, META, VIEW_PROGRESS, VIEW_STATUS, is_safe};
+use super::layout::{CHECKPOINTS, DELTA, META, SEALED_KEYS, VIEW_PROGRESS, VIEW_STATUS, is_safe};
 use super::{Content, FileRecord, Manifest, SetKind, SpaceRecord, StoredFile};
 use crate::files::FileKind;
 use innodb::delta::DeltaLayout;
@@ -67,6 +67,12 @@ impl Manifest {
             if !self.own_files.iter().any(|own| own.name == name) {
                 faults.push(format!("{name:?} is not listed"));
             }
+        }
+        let listed = self.own_files.iter().any(|own| own.name == SEALED_KEYS);
+        if listed != self.keys.is_some() {
+            faults.push(format!(
+                "{SEALED_KEYS:?} and what the manifest says of sealed keys do not go together"
+            ));
         }
         let mut places = HashSet::new();
         for file in &self.files {

@@ -33,6 +33,9 @@ pub const STATUS_FIX: &str = "#clone/#status_fix";
 pub const VIEW_PROGRESS: &str = "#clone/#view_progress";
 /// The three LSNs of a set, as GreatSQL writes them.
 pub const CHECKPOINTS: &str = "#clone/#clone_checkpoints";
+/// The keys of encrypted tablespaces, sealed by a key of the user's. In sets that were taken over the
+/// network.
+pub const SEALED_KEYS: &str = "#clone/keys.sealed";
 /// The set's description.
 pub const MANIFEST: &str = "#clone/manifest.json";
 /// BLAKE3 digest of [`MANIFEST`], in the format of `b3sum`.

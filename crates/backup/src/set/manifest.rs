@@ -163,6 +163,16 @@ pub struct CloneRecord {
     pub destination: String,
 }
 
+/// The keys of a set's encrypted tablespaces are in a file of the set, sealed by a key of the
+/// user's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeysRecord {
+    /// The key that seals: 16 hexadecimal digits, which say nothing about it.
+    pub key_id: String,
+    /// How many keys there are.
+    pub count: u32,
+}
+
 /// What identifies a tablespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpaceRecord {
@@ -261,7 +271,7 @@ pub struct FileRecord {
 /// The manifest of a set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Version of this format: 1, or 2 where there is anything that format 1 has no place for; see
+    /// Version of this format: 1, or a later one where there is anything that format 1 has no place for; see
     /// [`Manifest::format_needed`].
     pub format: u32,
     /// Version of the program that made the set.
@@ -289,6 +299,9 @@ pub struct Manifest {
     /// How a backup over the network got them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub means: Option<Means>,
+    /// The keys of encrypted tablespaces are sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<KeysRecord>,
     /// Directories of the restored data directory, empty schemas included.
     pub directories: Vec<String>,
     /// Files of the restored data directory.
@@ -302,7 +315,7 @@ impl Manifest {
     pub const FORMAT: u32 = 1;
 
     /// The latest version this program knows.
-    pub const NEWEST: u32 = 2;
+    pub const NEWEST: u32 = 3;
 
     /// Every stored file with a digest, in the order of the chunk values.
     pub fn stored_files(&self) -> impl Iterator<Item = &StoredFile> {

@@ -12,9 +12,9 @@ mod open;
 mod record;
 
 pub use manifest::{
-    BinlogPosition, CloneRecord, Compressed, Content, FileRecord, LsnRecord, Manifest, PagesBy,
-    ProcessIdentity, ServerFeatures, ServerRecord, SetId, SetKind, SourceIdentity, SpaceRecord,
-    StoredFile,
+    BinlogPosition, CloneRecord, Compressed, Content, FileRecord, KeysRecord, LsnRecord, Manifest,
+    PagesBy, ProcessIdentity, ServerFeatures, ServerRecord, SetId, SetKind, SourceIdentity,
+    SpaceRecord, StoredFile,
 };
 pub use means::{FileCounter, LeftOutBy, Means, WriteCounters};
 pub use open::BackupSet;

@@ -43,10 +43,12 @@ impl FileRecord {
 }
 
 impl Manifest {
-    /// The version of the format that describes this set: 2 when anything is compressed, else 1,
-    /// which older programs know.
+    /// The version of the format that describes this set: 3 when it has sealed keys, 2 when anything
+    /// is compressed, else 1, which older programs know.
     pub fn format_needed(&self) -> u32 {
-        if self
+        if self.keys.is_some() {
+            3
+        } else if self
             .stored_files()
             .any(|stored| stored.compressed.is_some())
         {

@@ -23,6 +23,7 @@ pub fn try_apply(datadir: &Path, increment: &Path) -> Result<ApplyReport> {
     let request = ApplyRequest {
         datadir: datadir.to_owned(),
         incremental_dir: increment.to_owned(),
+        encryption_key: None,
     };
     apply(&request, &job())
 }

@@ -91,6 +91,7 @@ impl Place {
             to: self.path(to),
             force: false,
             owner: None,
+            encryption_key: None,
         };
         restore(&request, &job())
     }

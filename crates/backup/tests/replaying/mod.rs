@@ -43,6 +43,7 @@ impl Scene {
             to: self.place.path(to),
             force: false,
             owner: None,
+            encryption_key: None,
         }
     }
 

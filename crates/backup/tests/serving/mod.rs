@@ -27,6 +27,7 @@ pub fn donor_options(set: &Path) -> ServeOptions {
         set: set.to_owned(),
         chain: Vec::new(),
         allow_empty_tables: false,
+        encryption_key: None,
         job: JobOptions {
             parallel: 3,
             read_rate: None,

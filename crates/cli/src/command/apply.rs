@@ -7,6 +7,7 @@ use backup::command::{ApplyRequest, apply};
 use clap::Args;
 
 use crate::answer::Answer;
+use crate::encryption_key::KeyArgs;
 use crate::failure::Failure;
 use crate::job::{self, JobArgs};
 use crate::settings::Settings;
@@ -20,6 +21,8 @@ pub(crate) struct ApplyArgs {
     /// The incremental set; it is only read.
     #[arg(long, value_name = "DIR")]
     clone_incremental_dir: PathBuf,
+    #[command(flatten)]
+    key: KeyArgs,
     #[command(flatten)]
     job: JobArgs,
 }
@@ -46,6 +49,7 @@ impl ApplyArgs {
                 Failure::Usage(text.to_owned())
             })?,
             incremental_dir: self.clone_incremental_dir.clone(),
+            encryption_key: self.key.read(&settings.options)?,
         })
     }
 }

@@ -12,6 +12,7 @@ use innodb::lsn::Lsn;
 use super::compression::CompressionArgs;
 use crate::answer::Answer;
 use crate::connection::{ConnectionArgs, DonorAddress};
+use crate::encryption_key::KeyArgs;
 use crate::failure::Failure;
 use crate::job::{self, JobArgs, given_or};
 use crate::option_file::Options;
@@ -68,6 +69,8 @@ pub(crate) struct RemoteArgs {
     /// Wait while the server is the donor of another clone.
     #[arg(long, requires = "from")]
     wait_for_donor: bool,
+    #[command(flatten)]
+    key: KeyArgs,
 }
 
 impl BackupArgs {
@@ -80,6 +83,11 @@ impl BackupArgs {
                 backup_remote(&request, &catalogue, job)
             })?;
             return Answer::done("backup", &report);
+        }
+        if self.remote.key.encryption_key_file.is_some() {
+            let text = "--encryption-key-file is for --from: a local backup leaves the keys of \
+                        tablespaces as the server's keyring protects them";
+            return Err(Failure::Usage(text.to_owned()));
         }
         let request = self.request(&settings.options)?;
         let catalogue = settings.catalogue()?;
@@ -118,6 +126,7 @@ impl BackupArgs {
         let rate = given_or(args.network_rate, file, "network-rate")?.filter(|rate| *rate > 0);
         let retry = given_or(args.connect_retry, file, "connect-retry")?;
         let ddl_timeout = self.lock_wait_timeout(file)?;
+        let encryption_key = args.key.read(file)?;
         // Last: it may ask for the password.
         let default = RemoteOptions::new(self.connection.resolve_donor(donor, file)?);
         Ok(RemoteBackupRequest {
@@ -128,6 +137,7 @@ impl BackupArgs {
                 scan: self.scan,
                 page_track: self.page_track,
                 ddl_timeout,
+                encryption_key,
                 wait_for_donor: args.wait_for_donor,
                 connect_retry: retry.map_or(default.connect_retry, |retry| {
                     Duration::from_secs(retry.into())

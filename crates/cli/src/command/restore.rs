@@ -9,6 +9,7 @@ use clap::Args;
 
 use crate::account;
 use crate::answer::{Answer, Ending};
+use crate::encryption_key::KeyArgs;
 use crate::failure::Failure;
 use crate::job::{self, JobArgs};
 use crate::settings::Settings;
@@ -32,6 +33,8 @@ pub(crate) struct RestoreArgs {
     #[arg(long, value_name = "USER[:GROUP]", value_parser = account::owner)]
     owner: Option<(u32, u32)>,
     #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
     job: JobArgs,
     #[command(flatten)]
     until: until::UntilArgs,
@@ -40,7 +43,10 @@ pub(crate) struct RestoreArgs {
 impl RestoreArgs {
     pub(super) fn run(&self, settings: &Settings) -> Result<Answer, Failure> {
         let options = self.job.options(&settings.options)?;
-        let request = self.request();
+        let request = RestoreRequest {
+            encryption_key: self.key.read(&settings.options)?,
+            ..self.request()
+        };
         let Some(point) = self.until.point() else {
             let report = job::run(&options, settings, |job| restore(&request, job))?;
             return Answer::done("restore", &report);
@@ -63,6 +69,7 @@ impl RestoreArgs {
             to: self.to.clone(),
             force: self.force,
             owner: self.owner,
+            encryption_key: None,
         }
     }
 }

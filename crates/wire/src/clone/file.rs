@@ -170,8 +170,8 @@ impl std::ops::BitOr for FileFlags {
     }
 }
 
-/// Key of an encrypted tablespace, in clear.
-#[derive(Clone, PartialEq, Eq)]
+/// Key of an encrypted tablespace, in clear. Overwritten when dropped.
+#[derive(Clone, PartialEq, Eq, zeroize::Zeroize, zeroize::ZeroizeOnDrop)]
 pub struct SpaceKey {
     /// Key, AES-256.
     pub key: [u8; 32],

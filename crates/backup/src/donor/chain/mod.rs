@@ -12,13 +12,15 @@ use super::Donor;
 use crate::chain::Chain;
 use crate::files::{FileKind, SpaceInfo};
 use crate::io::{BUFFER, Original};
+use crate::keys::Unsealing;
 use crate::recipient::{Delivery, PlannedFile, Recipient, Snapshot, StagePlan};
 use crate::set::{BackupSet, Content, FileRecord, PagesBy, SetKind, SpaceRecord, StoredFile};
-use crate::{Error, FileDesc, FileId, Job, Result, Stage};
+use crate::{EncryptionKey, Error, FileDesc, FileId, Job, Result, Stage};
 use innodb::flags::SpaceFlags;
 use innodb::geometry::Geometry;
 use innodb::ids::SpaceId;
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -54,6 +56,7 @@ pub struct ChainDonor {
     items: Vec<Item>,
     tasks: Vec<Task>,
     next: AtomicUsize,
+    keys: Unsealing,
 }
 
 impl ChainDonor {
@@ -79,7 +82,20 @@ impl ChainDonor {
             items,
             tasks: Vec::new(),
             next: AtomicUsize::new(0),
+            keys: Unsealing::default(),
         })
+    }
+
+    /// The same, giving sealed keys of tablespaces back; `key` is the one that seals them. Fails when
+    /// there are some and the key is not given, or another one.
+    pub fn unsealed(mut self, key: Option<&EncryptionKey>) -> Result<Self> {
+        self.keys = Unsealing::open(self.chain.sets().iter(), key)?;
+        Ok(self)
+    }
+
+    /// Whether there are sealed keys, which are given back.
+    pub fn gives_keys(&self) -> bool {
+        !self.keys.is_empty()
     }
 
     /// The chain.
@@ -150,12 +166,26 @@ impl ChainDonor {
                     )?),
                 };
                 merged.read(at, out)?;
+                self.give_keys(&item.desc, at, out)?;
                 recipient.write(item.desc.id, at, out)?;
             }
             job.progress.advance(stage, piece as u64);
             at += piece as u64;
         }
         Ok(())
+    }
+
+    /// Puts sealed keys back into bytes of a file, if they have a place there.
+    fn give_keys(&self, desc: &FileDesc, offset: u64, bytes: &mut [u8]) -> Result<()> {
+        let path = Path::new(&desc.name);
+        match &desc.space {
+            Some(space) if offset == 0 && space.first_page == 0 => {
+                let page = bytes.get_mut(..space.geometry.physical());
+                self.keys.page(space, page.unwrap_or_default(), path)
+            }
+            None if desc.kind == FileKind::Redo => self.keys.redo(offset, bytes, path),
+            _ => Ok(()),
+        }
     }
 
     fn stage_of(item: &Item) -> Stage {
@@ -245,6 +275,7 @@ impl Donor for ChainDonor {
             page_size: manifest.page_size,
             pages_by: PagesBy::All,
             means: None,
+            keys: None,
             source: manifest.clone.source.clone(),
         })
     }
@@ -318,7 +349,7 @@ fn lineage(
     }
 }
 
-pub(crate) fn space_info(path: &std::path::Path, space: SpaceRecord) -> Result<SpaceInfo> {
+pub(crate) fn space_info(path: &Path, space: SpaceRecord) -> Result<SpaceInfo> {
     let flags = SpaceFlags::new(space.flags).map_err(|e| Error::damaged(path, e))?;
     let geometry = Geometry::of(flags).map_err(|e| Error::damaged(path, e))?;
     if geometry.physical() != space.page_size as usize {

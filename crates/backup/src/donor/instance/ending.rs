@@ -61,6 +61,7 @@ impl InstanceDonor {
                 Some(Method::Tracked) => PagesBy::Tracked,
                 Some(Method::Scan) => PagesBy::Scan,
             },
+            keys: None,
             source: "LOCAL INSTANCE".to_owned(),
         });
         Ok(())

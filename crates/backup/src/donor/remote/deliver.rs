@@ -2,6 +2,7 @@
 
 use super::base::Base;
 use super::files::{Files, RemoteFile};
+use super::keys;
 use super::link::protocol;
 use super::spool::Spool;
 use crate::files::FileKind;
@@ -215,8 +216,9 @@ pub(super) fn add_first_pages(files: &Files, spool: &Spool, server_version: u32)
         };
         let mut found = file.found();
         if !found.pages.contains(0) {
-            let page = fresh_first_page(space.id, space.flags, server_version)
+            let mut page = fresh_first_page(space.id, space.flags, server_version)
                 .map_err(|e| protocol(format!("file {index}: {e}")))?;
+            keys::on_fresh_page(files.keys(), &space, &mut page)?;
             spool.write(index, 0, &page)?;
             found.pages.insert(0);
         }

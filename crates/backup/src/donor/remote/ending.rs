@@ -43,6 +43,7 @@ impl RemoteDonor {
                 None => PagesBy::All,
                 Some(_) => PagesBy::Scan,
             },
+            keys: self.files.keys().cloned(),
             source: self.source.clone(),
         })
     }

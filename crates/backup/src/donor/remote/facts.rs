@@ -11,6 +11,8 @@ use innodb::geometry::PageSize;
 pub(super) struct Facts {
     pub page_size: PageSize,
     pub record: ServerRecord,
+    /// The variable by which logs are encrypted.
+    pub encrypts: Option<&'static str>,
 }
 
 impl Facts {
@@ -26,13 +28,12 @@ impl Facts {
                 "Back up on the database host.",
             ));
         }
-        for name in further {
-            if get(name).eq_ignore_ascii_case("ON") {
-                return Err(super::files::encrypted(name));
-            }
-        }
+        let encrypts = further
+            .into_iter()
+            .find(|name| get(name).eq_ignore_ascii_case("ON"));
         Ok(Self {
             page_size: variables.page_size,
+            encrypts,
             record: ServerRecord {
                 uuid: get("server_uuid"),
                 version: get("version"),

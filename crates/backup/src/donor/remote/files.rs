@@ -1,14 +1,15 @@
 //! The donor's files: what it lists, and what DDL does to them while they travel.
 
+use super::keys;
 use super::link::protocol;
 use super::names::{self, Name};
 use crate::files::{FileKind, SpaceInfo};
-use crate::{Error, FileDesc, FileId, Result};
+use crate::{FileDesc, FileId, Result, Sealing};
 use innodb::flags::SpaceFlags;
 use innodb::geometry::{Geometry, PageSize};
 use innodb::ids::SpaceId;
 use roaring::RoaringBitmap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wire::clone::{FileDescriptor, FileFlags, Stage};
 
 /// A file of the donor.
@@ -96,6 +97,8 @@ impl RemoteFile {
 pub(super) struct Files {
     all: Vec<RemoteFile>,
     page_size: PageSize,
+    /// Takes the keys of encrypted tablespaces; `None`: there must be none.
+    keys: Option<Arc<Sealing>>,
 }
 
 impl Files {
@@ -104,7 +107,19 @@ impl Files {
         Self {
             all: Vec::new(),
             page_size,
+            keys: None,
         }
+    }
+
+    /// The same, for a donor with encrypted tablespaces.
+    pub(super) fn with_keys(mut self, keys: Option<Arc<Sealing>>) -> Self {
+        self.keys = keys;
+        self
+    }
+
+    /// What takes the keys of encrypted tablespaces.
+    pub(super) fn keys(&self) -> Option<&Arc<Sealing>> {
+        self.keys.as_ref()
     }
 
     /// All files that were announced, dropped ones too.
@@ -135,8 +150,8 @@ impl Files {
             )));
         }
         let gone = file.flags.has(FileFlags::DELETED);
-        if !gone && file.flags.has(FileFlags::ENCRYPTED) {
-            return Err(encrypted(&String::from_utf8_lossy(&file.name)));
+        if !gone {
+            keys::of_descriptor(self.keys(), file)?;
         }
         if let Some(old) = self.all.get_mut(file.index as usize) {
             if gone {
@@ -213,8 +228,8 @@ impl Files {
         if geometry.page_size() != self.page_size {
             return Err(unusable("another page size than the donor's".to_owned()));
         }
-        if flags.is_encrypted() {
-            return Err(encrypted(&String::from_utf8_lossy(&file.name)));
+        if flags.is_encrypted() && self.keys.is_none() {
+            return Err(keys::encrypted(&String::from_utf8_lossy(&file.name)));
         }
         let id = SpaceId::new(file.space);
         let before = self
@@ -233,6 +248,16 @@ impl Files {
             geometry,
             first_page: u32::try_from(pages).map_err(|_| unusable("too long".to_owned()))?,
         })
+    }
+
+    /// A tablespace was encrypted, or is no longer, while it travelled: its first page says so.
+    pub(super) fn set_flags(&mut self, index: u32, flags: SpaceFlags) {
+        let file = self.all.get_mut(index as usize);
+        if let Some(space) = file.and_then(|file| file.space.as_mut())
+            && Geometry::of(flags) == Ok(space.geometry)
+        {
+            space.flags = flags;
+        }
     }
 
     /// The first file is not the dump of the buffer pool that it is announced as: an empty one
@@ -269,15 +294,6 @@ impl Files {
 /// Whether a tablespace is that of one table, which lies in a directory named as its schema.
 fn is_own_table(space: Option<SpaceInfo>) -> bool {
     space.is_some_and(|space| !space.flags.is_shared())
-}
-
-/// Backups over the network of encrypted tablespaces are not made yet.
-pub(super) fn encrypted(what: &str) -> Error {
-    Error::refused(
-        3872,
-        format!("'{what}' of the donor is encrypted, and its key would lie in the backup in clear"),
-        "Backups over the network of encrypted instances are not made yet; back up on the database host.",
-    )
 }
 
 /// More tablespaces than this a server cannot have open.

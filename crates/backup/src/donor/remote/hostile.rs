@@ -156,7 +156,7 @@ proptest! {
             bounds.0.lock().unwrap().insert(FileId(index), file.size);
         }
         let spool = Spool::new(directory.path(), "spool").unwrap();
-        let redo = RedoSink::new(Spool::new(directory.path(), "redo").unwrap(), &job);
+        let redo = RedoSink::new(Spool::new(directory.path(), "redo").unwrap(), None, &job);
         let file_sink = FileSink {
             files: &files,
             base: None,

@@ -223,8 +223,8 @@ fn donor_error(code: i32, message: &str) -> Error {
         }
         3633 => "Run the backup when no DDL runs, or allow more time by --lock-wait-timeout.",
         3872 => {
-            "The donor encrypts tablespaces or its logs. Backups over the network of encrypted \
-             instances are not made yet; back up on the database host."
+            "The donor encrypts tablespaces or its logs, and sends their keys over TLS only: connect \
+             with --ssl-mode=REQUIRED or better, and give --encryption-key-file."
         }
         _ => "See the donor's error log.",
     };

@@ -20,6 +20,7 @@ mod files;
 #[cfg(test)]
 mod hostile;
 mod intake;
+mod keys;
 mod leave_out;
 mod left_out;
 mod link;
@@ -47,7 +48,7 @@ use super::Donor;
 use super::instance::session::Session;
 use crate::recipient::{Recipient, Snapshot, StagePlan, free_space};
 use crate::set::SetKind;
-use crate::{Error, Job, Result, Stage};
+use crate::{Error, Job, Result, Sealing, Stage};
 use innodb::lsn::Lsn;
 use innodb::trx_sys::PositionScan;
 use std::path::{Path, PathBuf};
@@ -88,6 +89,10 @@ impl RemoteDonor {
     pub fn open(options: RemoteOptions, scratch: &Path, job: &Job) -> Result<Self> {
         let mut session = Session::open(&options.connect, options.ddl_timeout)?;
         let facts = Facts::ask(&mut session)?;
+        let sealing = options.encryption_key.clone().map(Sealing::new);
+        if let Some(name) = facts.encrypts.filter(|_| sealing.is_none()) {
+            return Err(keys::encrypted(name));
+        }
         let base = match &options.from {
             Some(from) => {
                 let page_size = facts.page_size.get();
@@ -103,7 +108,7 @@ impl RemoteDonor {
         let network = Network::new(options);
         let mut conversation = Conversation::open(network, connections, job)?;
         // What cannot be backed up shows in the list of files.
-        let mut files = Files::new(facts.page_size);
+        let mut files = Files::new(facts.page_size).with_keys(sealing.map(Arc::new));
         let end = conversation.first_end(job)?;
         let file_begin = conversation.next_stage(end, CloneStage::FileCopy, &mut files, job)?;
         if let Some(list) = &mut page_list {
@@ -239,7 +244,8 @@ impl RemoteDonor {
         let begin = conversation.next_stage(end, CloneStage::RedoCopy, &mut self.files, job)?;
         self.executed[1] = Executed::ask(&mut self.session);
         job.progress.expect(Stage::PageCopy, begin.estimate);
-        let redo = RedoSink::new(Spool::new(&self.scratch, "#clone/#received_redo")?, job);
+        let spool_of_redo = Spool::new(&self.scratch, "#clone/#received_redo")?;
+        let redo = RedoSink::new(spool_of_redo, self.files.keys().cloned(), job);
         let end = conversation.receive(CloneStage::RedoCopy, &redo, job)?;
         conversation.finish(end, job)?;
         if conversation.lost > 0 {
@@ -255,6 +261,7 @@ impl RemoteDonor {
         self.redo = Some(redo);
         let spool = self.spool.as_ref().ok_or_else(out_of_order)?;
         deliver::add_first_pages(&self.files, spool, self.facts.version_number())?;
+        keys::check(&mut self.files, spool)?;
         let plan: StagePlan = self.delivering.plan(&self.files, self.base.as_ref())?;
         recipient.begin(Stage::PageCopy, &plan)
     }

@@ -1,5 +1,6 @@
 //! What to back up over the network, and how.
 
+use crate::EncryptionKey;
 use crate::donor::instance::IncrementFrom;
 use std::time::Duration;
 use wire::ConnectOptions;
@@ -29,6 +30,9 @@ pub struct RemoteOptions {
     pub connect_retry: Duration,
     /// Upper bound of bytes received per second; `None` is unlimited.
     pub network_rate: Option<u64>,
+    /// Seals the keys of encrypted tablespaces, which the donor sends in clear. Without it encrypted
+    /// instances are refused.
+    pub encryption_key: Option<EncryptionKey>,
     /// Use one connection, so that the bytes of a file come in order. For recipients that take them
     /// in order only: a connection that had to wait for what another is to bring would have its
     /// donor wait too, until it cuts it, and could not be called back when the other is lost.
@@ -47,6 +51,7 @@ impl RemoteOptions {
             wait_for_donor: false,
             connect_retry: Duration::from_secs(300),
             network_rate: None,
+            encryption_key: None,
             in_order: false,
         }
     }

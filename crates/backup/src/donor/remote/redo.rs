@@ -1,17 +1,16 @@
 //! The donor's redo log: received as files, checked and made the snapshot's.
 
-use super::files::encrypted;
 use super::intake::Sink;
+use super::keys;
 use super::link::protocol;
 use super::spool::Spool;
 use crate::donor::redo_files::{LogStart, RedoFiles, advance};
 use crate::recipient::Recipient;
-use crate::{Error, Job, Progress, Result, Stage};
+use crate::{Error, Job, Progress, Result, Sealing, Stage};
 use innodb::geometry::PageSize;
 use innodb::lsn::Lsn;
 use innodb::redo::{
-    BLOCK_SIZE, BlockHeader, BlockState, HEADER_AREA, RedoFileHeader, classify_block,
-    parse_checkpoint,
+    BLOCK_SIZE, BlockState, HEADER_AREA, RedoFileHeader, classify_block, parse_checkpoint,
 };
 use innodb::trx_sys::PositionScan;
 use std::collections::BTreeMap;
@@ -24,6 +23,8 @@ use wire::clone::{DataDescriptor, FileDescriptor};
 pub(super) struct RedoSink {
     spool: Spool,
     files: Mutex<BTreeMap<u32, RedoFile>>,
+    /// Takes the key of an encrypted log.
+    keys: Option<Arc<Sealing>>,
     progress: Arc<Progress>,
 }
 
@@ -37,10 +38,11 @@ struct RedoFile {
 }
 
 impl RedoSink {
-    pub(super) fn new(spool: Spool, job: &Job) -> Self {
+    pub(super) fn new(spool: Spool, keys: Option<Arc<Sealing>>, job: &Job) -> Self {
         Self {
             spool,
             files: Mutex::default(),
+            keys,
             progress: Arc::clone(&job.progress),
         }
     }
@@ -89,7 +91,8 @@ impl Sink for RedoSink {
             }
         }
         self.progress.receive(Stage::PageCopy, bytes.len() as u64);
-        self.spool.write(data.file, data.offset, bytes)
+        let bytes = keys::of_redo(self.keys.as_deref(), data.offset, bytes)?;
+        self.spool.write(data.file, data.offset, &bytes)
     }
 }
 
@@ -124,6 +127,7 @@ impl RedoSink {
                 "the checkpoint {checkpoint} is before the log, which begins at {begin}"
             )));
         }
+        let key = self.keys.as_ref().and_then(|keys| keys.of_redo());
         let mut out = RedoFiles::new(start, page_size, recipient, &job.progress);
         let mut at = begin;
         let mut buffer = vec![0; crate::io::BUFFER];
@@ -140,7 +144,8 @@ impl RedoSink {
                         check_behind(block, end)?;
                         continue;
                     }
-                    let length = match classify_block(block, at) {
+                    let plain = keys::plain_redo_block(key.as_ref(), block)?;
+                    let length = match classify_block(&plain, at) {
                         BlockState::Full => BLOCK_SIZE as u64,
                         BlockState::Partial { data_len } => u64::from(data_len),
                         BlockState::NotYetWritten => 0,
@@ -155,7 +160,11 @@ impl RedoSink {
                         check_behind(block, at)?;
                         continue;
                     }
-                    take(block, length, at, &mut out, positions)?;
+                    positions.log(log_of(&plain, length));
+                    // Blocks before that of the checkpoint are not needed for recovery.
+                    if at >= out.position() && length > HEADER as u64 {
+                        out.append(block)?;
+                    }
                     at = advance(at, BLOCK_SIZE as u64)?;
                 }
                 offset += piece as u64;
@@ -193,24 +202,10 @@ impl RedoSink {
     }
 }
 
-/// Takes a block of log.
-fn take(
-    block: &[u8],
-    length: u64,
-    at: Lsn,
-    out: &mut RedoFiles,
-    positions: &mut PositionScan,
-) -> Result<()> {
-    if BlockHeader::parse(block).is_ok_and(|header| header.encrypted) {
-        return Err(encrypted("redo log"));
-    }
+/// What a block holds of the log.
+fn log_of(block: &[u8], length: u64) -> &[u8] {
     let log = block.get(HEADER..(length as usize).min(TRAILER));
-    positions.log(log.unwrap_or_default());
-    // Blocks before that of the checkpoint are not needed for recovery.
-    if at >= out.position() && length > HEADER as u64 {
-        out.append(block)?;
-    }
-    Ok(())
+    log.unwrap_or_default()
 }
 
 /// Behind the end of the log there is none.
@@ -223,7 +218,7 @@ fn check_behind(block: &[u8], end: Lsn) -> Result<()> {
     )))
 }
 
-fn damaged(detail: impl std::fmt::Display) -> Error {
+pub(super) fn damaged(detail: impl std::fmt::Display) -> Error {
     Error::damaged(Path::new("redo log of the donor"), detail)
 }
 

@@ -3,6 +3,7 @@
 use super::base::Base;
 use super::files::{Files, RemoteFile};
 use super::intake::Sink;
+use super::keys;
 use super::link::protocol;
 use super::spool::Spool;
 use crate::io::is_zero;
@@ -56,6 +57,9 @@ impl Sink for FileSink<'_> {
                 found.fault.get_or_insert_with(|| fault.to_string());
             }
         }
+        let torn = place.first == 0 && file.found().torn.contains(0);
+        let bytes =
+            &*keys::of_first_page(self.files.keys(), &place.space, place.first, bytes, torn)?;
         if place.space.id == SpaceId::SYSTEM {
             self.keep_system_page(data, bytes, &place)?;
         }
@@ -111,7 +115,9 @@ impl Sink for PageSink<'_> {
         place
             .verify(place.first, bytes)
             .map_err(|fault| damaged(file, place.first, &fault.to_string()))?;
-        self.spool.write(data.file, data.offset, bytes)?;
+        let keys = self.files.keys();
+        let bytes = keys::of_first_page(keys, &place.space, place.first, bytes, false)?;
+        self.spool.write(data.file, data.offset, &bytes)?;
         let end = data.offset + place.page as u64;
         let mut found = file.found();
         found.pages.insert(place.first);

@@ -6,9 +6,12 @@ use crate::recipient::tree::Part;
 use crate::recipient::views::{view_progress, view_status};
 use crate::recipient::{Delivery, Snapshot};
 use crate::set::layout::{
-    CHECKPOINTS, CHUNK_VALUES, CLONE_DIR, MANIFEST, MANIFEST_DIGEST, VIEW_PROGRESS, VIEW_STATUS,
+    CHECKPOINTS, CHUNK_VALUES, CLONE_DIR, MANIFEST, MANIFEST_DIGEST, PERSISTED, SEALED_KEYS,
+    VIEW_PROGRESS, VIEW_STATUS,
 };
-use crate::set::{CloneRecord, Content, FileRecord, Manifest, SpaceRecord, StoredFile};
+use crate::set::{
+    CloneRecord, Content, FileRecord, KeysRecord, Manifest, SetKind, SpaceRecord, StoredFile,
+};
 use crate::{Error, Result};
 use innodb::clone_dir::Checkpoints;
 use std::path::Path;
@@ -45,6 +48,7 @@ impl BackupSetRecipient {
             clone,
             pages_by: snapshot.pages_by,
             means: snapshot.means.clone(),
+            keys: sealed_keys(snapshot),
             directories: self.lock_directories().iter().cloned().collect(),
             files: records,
             own_files,
@@ -105,17 +109,26 @@ impl BackupSetRecipient {
         values: &mut Vec<u8>,
     ) -> Result<Vec<StoredFile>> {
         let mut own = Vec::new();
-        let mut put = |name: &str, text: &str| -> Result<()> {
-            write_new(&self.target.path().join(name), text.as_bytes())?;
+        let mut put_bytes = |name: &str, bytes: &[u8]| -> Result<()> {
+            write_new(&self.target.path().join(name), bytes)?;
             own.push(StoredFile {
                 name: name.to_owned(),
-                size: text.len() as u64,
-                blake3: blake3::hash(text.as_bytes()).to_hex().to_string(),
+                size: bytes.len() as u64,
+                blake3: blake3::hash(bytes).to_hex().to_string(),
                 compressed: None,
             });
-            values.extend(values_of(text.as_bytes()));
+            values.extend(values_of(bytes));
             Ok(())
         };
+        if let Some(keys) = snapshot.keys.as_ref().filter(|keys| !keys.is_empty()) {
+            put_bytes(SEALED_KEYS, &keys.seal(&self.options.id)?)?;
+            // A full looks like a data directory. A server would start on it, and miss the tables
+            // whose keys it cannot read.
+            if snapshot.kind == SetKind::Full {
+                put_bytes(PERSISTED, KEYS_ARE_SEALED)?;
+            }
+        }
+        let mut put = |name: &str, text: &str| put_bytes(name, text.as_bytes());
         let lsn = &snapshot.lsn;
         let checkpoints = Checkpoints {
             start_lsn: lsn.start,
@@ -132,6 +145,18 @@ impl BackupSetRecipient {
     }
 }
 
+fn sealed_keys(snapshot: &Snapshot) -> Option<KeysRecord> {
+    let keys = snapshot.keys.as_ref().filter(|keys| !keys.is_empty())?;
+    Some(KeysRecord {
+        key_id: keys.key_id().to_owned(),
+        count: keys.len() as u32,
+    })
+}
+
+/// mysqld does not start where this is in the place of its persisted variables.
+const KEYS_ARE_SEALED: &[u8] = b"The keys of this backup set are sealed. Restore it by 'innoclone \
+restore --encryption-key-file'.\n";
+
 fn write_manifest(root: &Path, manifest: &Manifest) -> Result<()> {
     let bytes =
         serde_json::to_vec_pretty(manifest).map_err(|e| Error::damaged(&root.join(MANIFEST), e))?;
@@ -142,14 +167,8 @@ fn write_manifest(root: &Path, manifest: &Manifest) -> Result<()> {
         crate::set::digest_line(&bytes).as_bytes(),
     )?;
     write_new(&root.join(MANIFEST), &bytes)?;
-    for name in [
-        CHECKPOINTS,
-        VIEW_STATUS,
-        VIEW_PROGRESS,
-        CHUNK_VALUES,
-        MANIFEST_DIGEST,
-        MANIFEST,
-    ] {
+    let own = manifest.own_files.iter().map(|own| own.name.as_str());
+    for name in own.chain([CHUNK_VALUES, MANIFEST_DIGEST, MANIFEST]) {
         let path = root.join(name);
         let file = std::fs::File::open(&path).map_err(|e| Error::io("open file", &path, e))?;
         crate::io::fsync_file(&file, &path)?;

@@ -13,6 +13,7 @@ use wire::server::{FixedAccounts, Handler, Server, ServerOptions, ServerTls, Ses
 use wire::{Endpoint, Secret};
 
 use crate::answer::{Answer, Ending};
+use crate::encryption_key::KeyArgs;
 use crate::failure::Failure;
 use crate::job::{JobArgs, given_or};
 use crate::settings::{OWN_GROUP, Settings, env};
@@ -41,6 +42,8 @@ pub(crate) struct DonorArgs {
     /// INNOCLONE_SERVE_PASSWORD.
     #[arg(long, value_name = "FILE", requires = "donor")]
     serve_password_file: Option<PathBuf>,
+    #[command(flatten)]
+    key: KeyArgs,
     #[command(flatten)]
     pub(super) job: JobArgs,
 }
@@ -98,6 +101,7 @@ impl DonorArgs {
             set: set.to_owned(),
             chain: self.chain.clone(),
             allow_empty_tables: self.allow_empty_tables,
+            encryption_key: self.key.read(&settings.options)?,
             job: self.job.options(&settings.options)?,
         })
     }

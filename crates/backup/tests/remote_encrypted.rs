@@ -1,0 +1,133 @@
+//! Encrypted instances over the network: the keys are sealed, whatever happens meanwhile, and what
+//! is restored opens under any keyring.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+mod common;
+mod network;
+mod sealing;
+
+use backup::set::BackupSet;
+use backup::set::layout::SEALED_KEYS;
+use common::{Place, check_with_binlog};
+use frame::Algorithm;
+use network::check_restored;
+use sealing::{
+    Ddl, assert_has_no_key, backup, empty_keyring, encrypted_donor, key, keys_in, named_keys_in,
+    problems, try_restore,
+};
+use testkit::Server;
+
+/// A full and two increments while DDL switches encryption on and off; every state restored under
+/// an empty keyring and brought up to the donor's by its binary log.
+fn chain(packed: Option<Algorithm>) {
+    let (server, place) = (encrypted_donor(), Place::new());
+    place.compress(packed);
+    server
+        .sql(
+            "GRANT SELECT ON performance_schema.* TO cloner@'%'; \
+             GRANT SYSTEM_VARIABLES_ADMIN ON *.* TO cloner@'%'",
+        )
+        .unwrap();
+    let ddl = Ddl::start(&server);
+    let full = backup(&place, &server, "full", None, |_| ()).unwrap();
+    let seen = ddl.done();
+    server
+        .sql("ALTER INSTANCE ROTATE INNODB MASTER KEY")
+        .unwrap();
+    let first = backup(&place, &server, "incr1", Some("full"), |_| ()).unwrap();
+    let second = backup(&place, &server, "incr2", Some("incr1"), |options| {
+        options.scan = true;
+    })
+    .unwrap();
+    assert!(ddl.done() > seen, "no DDL during the increments");
+    ddl.end();
+    for (set, report) in [("full", full), ("incr1", first), ("incr2", second)] {
+        assert_eq!(report.sealed_by.as_deref(), Some(key(1).id()));
+        assert_eq!(problems(&place.path(set)), Vec::<String>::new());
+        let data = format!("data-{set}");
+        let restored = try_restore(&place, &place.path(set), &data, Some(key(1))).unwrap();
+        assert!(restored.keyring.unwrap().contains("keyring"));
+        let data = place.path(&data);
+        let keys = keys_in(&data);
+        for set in ["full", "incr1", "incr2"] {
+            assert_has_no_key(&place.path(set), &keys);
+        }
+        empty_keyring(&place, &data);
+        let mut restored = Server::start_on(&data, &[]).unwrap();
+        check_restored(&mut restored, &report);
+        // The server has wrapped them by its own key.
+        restored.stop().unwrap();
+        let left = named_keys_in(&data);
+        assert!(left.is_empty(), "{left:?}");
+        restored.start_again().unwrap();
+        check_with_binlog(&server, &restored, &report);
+    }
+}
+
+#[test]
+fn a_chain_under_ddl_is_sealed_and_comes_back() {
+    chain(None);
+}
+
+#[test]
+fn a_compressed_chain_under_ddl_is_sealed_and_comes_back() {
+    chain(Some(Algorithm::Zstd));
+}
+
+#[test]
+fn without_the_right_key_nothing_is_written() {
+    let (server, place) = (encrypted_donor(), Place::new());
+    let error = backup(&place, &server, "none", None, |options| {
+        options.encryption_key = None;
+    });
+    let error = error.unwrap_err();
+    assert_eq!(error.code(), 3872, "{error}");
+    assert!(error.hint().unwrap().contains("--encryption-key-file"));
+    let error = backup(&place, &server, "none", None, |options| {
+        options.connect.ssl_mode = wire::SslMode::Disabled;
+        options.connect.get_server_public_key = true;
+    });
+    let error = error.unwrap_err();
+    assert_eq!(error.code(), 3872, "{error}");
+    assert!(error.hint().unwrap().contains("--ssl-mode"), "{error}");
+    assert!(!place.path("none").exists());
+    backup(&place, &server, "one", None, |_| ()).unwrap();
+    backup(&place, &server, "two", None, |_| ()).unwrap();
+    let refused = |set: &str, key| {
+        let error = try_restore(&place, &place.path(set), "data", key).unwrap_err();
+        assert!(!place.path("data").exists(), "{error}");
+        (error.code(), error.to_string())
+    };
+    let (code, text) = refused("one", None);
+    assert!(code == 3185 && text.contains(key(1).id()), "{text}");
+    let (code, text) = refused("one", Some(key(2)));
+    assert!(code == 3185 && text.contains(key(2).id()), "{text}");
+    // Keys of another set, and damaged ones.
+    let file = |set: &str| place.path(set).join(SEALED_KEYS);
+    let own = std::fs::read(file("one")).unwrap();
+    std::fs::copy(file("two"), file("one")).unwrap();
+    let (_, text) = refused("one", Some(key(1)));
+    assert!(text.contains("of another set"), "{text}");
+    assert_ne!(problems(&place.path("one")), Vec::<String>::new());
+    let mut damaged = own.clone();
+    damaged[60] ^= 1;
+    std::fs::write(file("one"), damaged).unwrap();
+    let (_, text) = refused("one", Some(key(1)));
+    assert!(text.contains("was changed"), "{text}");
+    std::fs::write(file("one"), own).unwrap();
+    // A full is not to be started as it is.
+    let manifest = BackupSet::open(&place.path("one")).unwrap();
+    assert_eq!(manifest.manifest().format, 3);
+    let copy = place.path("copy");
+    let copied = std::process::Command::new("cp")
+        .arg("-a")
+        .args([place.path("one"), copy.clone()])
+        .status();
+    assert!(copied.unwrap().success());
+    empty_keyring(&place, &copy);
+    let error = Server::start_on(&copy, &[]).unwrap_err();
+    assert!(
+        format!("{error:#}").contains("mysqld-auto.cnf"),
+        "{error:#}"
+    );
+}
