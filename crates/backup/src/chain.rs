@@ -31,8 +31,9 @@ impl Chain {
             };
             sets.push(parent);
             if sets.len() > 10_000 {
-                return Err(Error::BrokenChain(
-                    "it does not end at a full backup".into(),
+                return Err(Error::broken_chain(
+                    "it does not end at a full backup",
+                    "Take a full backup.",
                 ));
             }
         }
@@ -43,13 +44,16 @@ impl Chain {
     /// A chain of these sets in this order, if that is what they are.
     pub fn link(sets: Vec<BackupSet>) -> Result<Self> {
         let Some(first) = sets.first() else {
-            return Err(Error::BrokenChain("there is no set".into()));
+            return Err(Error::broken_chain("there is no set", ""));
         };
         if first.manifest().kind != SetKind::Full {
-            return Err(Error::BrokenChain(format!(
-                "'{}' is an increment; a chain begins with a full backup",
-                first.path().display()
-            )));
+            return Err(Error::broken_chain(
+                format!(
+                    "'{}' is an increment; a chain begins with a full backup",
+                    first.path().display()
+                ),
+                "Name the full backup first, and all increments up to the last.",
+            ));
         }
         for pair in sets.windows(2) {
             if let [parent, child] = pair {
@@ -71,15 +75,22 @@ impl Chain {
     }
 }
 
+/// What to do about a base that is not of the server that is backed up.
+pub(crate) const OTHER_BASE: &str =
+    "Name a set of this server by --based-on, or take a full backup.";
+
 /// Checks that `child` continues `parent`.
 pub(crate) fn check_link(parent: &BackupSet, child: &BackupSet) -> Result<()> {
     let (p, c) = (parent.manifest(), child.manifest());
     links(p, c).map_err(|reason| {
-        Error::BrokenChain(format!(
-            "'{}' does not continue '{}': {reason}",
-            child.path().display(),
-            parent.path().display()
-        ))
+        Error::broken_chain(
+            format!(
+                "'{}' does not continue '{}': {reason}",
+                child.path().display(),
+                parent.path().display()
+            ),
+            "Every increment follows the set that it is based on, in order; none can be left out.",
+        )
     })
 }
 
@@ -199,11 +210,14 @@ impl Library {
                 places += "; ";
                 places += &error;
             }
-            return Err(Error::BrokenChain(format!(
-                "'{}' is based on {wanted}, which is neither at '{}' nor in {places}",
-                child.path().display(),
-                recorded.unwrap_or("(not recorded)")
-            )));
+            return Err(Error::broken_chain(
+                format!(
+                    "'{}' is based on {wanted}, which is neither at '{}' nor in {places}",
+                    child.path().display(),
+                    recorded.unwrap_or("(not recorded)")
+                ),
+                "Name directories with the missing sets by --chain, or take a full backup.",
+            ));
         };
         Ok(self.sets.swap_remove(index))
     }

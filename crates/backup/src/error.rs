@@ -74,6 +74,10 @@ pub enum Error {
     #[error("path is within the current data directory '{0}'")]
     TargetInDataDirectory(PathBuf),
 
+    /// The destination of a restore and a backup set lie one in the other.
+    #[error("path is within the backup set '{0}', or the set within it")]
+    TargetInSet(PathBuf),
+
     /// The file system of the destination is too small.
     #[error(
         "clone estimated database size is {need} bytes; available space {free} bytes is not enough"
@@ -95,8 +99,13 @@ pub enum Error {
     },
 
     /// Sets do not form the chain asked for.
-    #[error("broken chain: {0}")]
-    BrokenChain(String),
+    #[error("broken chain: {message}")]
+    BrokenChain {
+        /// Where it breaks, and why.
+        message: String,
+        /// What to do next.
+        hint: &'static str,
+    },
 
     /// Page tracking does not cover the range an increment needs.
     #[error("tracking was not enabled for the LSN range specified: from {start} ({reason})")]
@@ -104,6 +113,15 @@ pub enum Error {
         /// The increment's start.
         start: Lsn,
         /// Why the range is not covered.
+        reason: String,
+    },
+
+    /// An increment is to start where the server has not come yet.
+    #[error("tracking was not enabled for the LSN range specified: from {start} ({reason})")]
+    NotReached {
+        /// The increment's start.
+        start: Lsn,
+        /// Where the server is.
         reason: String,
     },
 
@@ -164,6 +182,14 @@ impl Error {
         }
     }
 
+    /// Sets that do not form a chain.
+    pub(crate) fn broken_chain(message: impl Into<String>, hint: &'static str) -> Self {
+        Self::BrokenChain {
+            message: message.into(),
+            hint,
+        }
+    }
+
     /// A file that does not hold what it should.
     pub(crate) fn damaged(path: &Path, detail: impl std::fmt::Display) -> Self {
         Self::Damaged {
@@ -181,14 +207,14 @@ impl Error {
             Self::Privilege { .. } => 1227,
             Self::BadPage { .. } | Self::Damaged { .. } => 1712,
             Self::TargetExists(_) => 1007,
-            Self::TargetInDataDirectory(_) => 3632,
+            Self::TargetInDataDirectory(_) | Self::TargetInSet(_) => 3632,
             Self::NoSpace { .. } => 3873,
             Self::NotASet { .. } => 1024,
-            Self::NotTracked { .. } => 3803,
+            Self::NotTracked { .. } | Self::NotReached { .. } => 3803,
             Self::NoResetPoint(_) => 1815,
             Self::Refused { code, .. } => *code,
             Self::History(_) => 3862,
-            Self::BrokenChain(_) | Self::RedoLost { .. } => 1105,
+            Self::BrokenChain { .. } | Self::RedoLost { .. } => 1105,
         }
     }
 
@@ -199,7 +225,7 @@ impl Error {
                 return Some(format!("Run as an administrator: {grant}"));
             }
             Self::History(error) => return error.hint(),
-            Self::Refused { hint, .. } => hint,
+            Self::Refused { hint, .. } | Self::BrokenChain { hint, .. } => hint,
             Self::BadPage { .. } => {
                 "Check the table (CHECK TABLE) and the disk below it; nothing usable was left behind."
             }
@@ -210,21 +236,25 @@ impl Error {
             Self::TargetInDataDirectory(_) => {
                 "Give a directory outside the server's own directories."
             }
+            Self::TargetInSet(_) => "Give a directory outside the backup sets.",
             Self::NoSpace { .. } => "Free some space or give a directory on a larger file system.",
             Self::NotASet { .. } => {
                 "Only directories that a backup has completed can be used; 'innoclone history' lists them."
             }
-            Self::BrokenChain(_) => {
-                "Name directories with the missing sets by --chain, or take a full backup."
-            }
             Self::NotTracked { .. } | Self::NoResetPoint(_) => {
                 "Add --scan to find the changed pages by reading every page's LSN, or take a full backup with --page-track."
+            }
+            Self::NotReached { .. } => {
+                "Is the LSN that of a set of this server? Name the set by --based-on, or take a full backup."
             }
             Self::RedoLost { .. } => {
                 "Enlarge innodb_redo_log_capacity or run the backup at a quieter time."
             }
             Self::Io { action, .. } if action.starts_with("change owner") => {
                 "Name an owner that this user may give files to by --owner."
+            }
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                "Run as root, or as a user who may read the source and write the target. The files of a server are read by its group."
             }
             Self::Server { source, .. } if source.is_connection_lost() => {
                 "See the server's error log; what was copied so far is marked incomplete."

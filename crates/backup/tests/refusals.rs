@@ -162,14 +162,14 @@ fn chains_that_do_not_connect_are_refused_and_the_break_is_named() {
     std::fs::create_dir(place.path("elsewhere")).unwrap();
     std::fs::rename(place.path("hidden"), place.path("elsewhere/incr1")).unwrap();
     let error = place.try_restore(&place.path("incr2"), "data").unwrap_err();
-    assert!(matches!(error, Error::BrokenChain(_)), "{error}");
+    assert!(matches!(error, Error::BrokenChain { .. }), "{error}");
     assert!(error.to_string().contains("incr2"), "{error}");
     assert!(!place.path("data").exists());
     // Any other set in its place is not taken for it.
     let sets = ["full", "incr2"].map(|name| BackupSet::open(&place.path(name)).unwrap());
     assert!(matches!(
         backup::chain::Chain::link(sets.into()),
-        Err(Error::BrokenChain(_))
+        Err(Error::BrokenChain { .. })
     ));
     // Named, it is found.
     let request = backup::command::RestoreRequest {

@@ -54,7 +54,7 @@ fn what_cannot_be_done_is_said_before_anything_is_written() {
     let error = remote_full(&place, &other, "set", |options| {
         options.from = Some(IncrementFrom::Set(base));
     });
-    assert!(matches!(error, Err(Error::BrokenChain(_))), "{error:?}");
+    assert!(matches!(error, Err(Error::BrokenChain { .. })), "{error:?}");
     other.sql("UNINSTALL PLUGIN clone").unwrap();
     let error = remote_full(&place, &other, "set", |_| ());
     assert_eq!(denied(error.unwrap_err()), 1524);

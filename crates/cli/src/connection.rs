@@ -85,7 +85,9 @@ impl std::str::FromStr for DonorAddress {
             None => place.split_at(place.find(':').unwrap_or(place.len())),
         };
         let port = match port.strip_prefix(':') {
-            Some(port) => port.parse().map_err(|_| "the port is no number")?,
+            Some(port) => port
+                .parse()
+                .map_err(|_| "the port is a number from 1 to 65535")?,
             None if port.is_empty() => 3306,
             None => return Err("after ] comes :PORT"),
         };

@@ -106,6 +106,8 @@ impl Failure {
                 action,
                 source: wire::Error::Server { message, .. },
             }) => format!("{action}: {message}"),
+            // Likewise.
+            Self::Sql(error) => error.message.clone(),
             other => with_sources(other),
         };
         text.replace(['\n', '\r'], " ")
@@ -254,6 +256,18 @@ mod tests {
             "connect to the server: Access denied for user 'a'@'b'"
         );
         assert!(shown.hint.is_some());
+    }
+
+    #[test]
+    fn a_failed_statement_has_its_number_and_words_once() {
+        let failed = sql::SqlError {
+            code: 1064,
+            sqlstate: "42000".to_owned(),
+            message: "You have an error".to_owned(),
+            hint: None,
+        };
+        let lines = Failure::from(failed).shown().lines();
+        assert_eq!(lines, "innoclone: ERROR 1064 (42000): You have an error\n");
     }
 
     #[test]

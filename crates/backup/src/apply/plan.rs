@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
+const COPY_AGAIN: &str = "Copy the full backup again, and apply every increment in order.";
+
 /// A file that keeps its bytes and gets another name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Move {
@@ -78,18 +80,24 @@ impl Plan {
                 continue;
             }
             let Some((origin, old)) = origin.and_then(|at| Some((at, base.files.get(at)?))) else {
-                return Err(Error::BrokenChain(format!(
-                    "'{}' holds changed pages of '{}', which the data directory does not have",
-                    path.display(),
-                    file.name
-                )));
+                return Err(Error::broken_chain(
+                    format!(
+                        "'{}' holds changed pages of '{}', which the data directory does not have",
+                        path.display(),
+                        file.name
+                    ),
+                    COPY_AGAIN,
+                ));
             };
             let page_size = |space: Option<crate::set::SpaceRecord>| space.map(|s| s.page_size);
             if page_size(old.space) != page_size(file.space) {
-                return Err(Error::BrokenChain(format!(
-                    "'{}' has other pages than '{}' in the data directory",
-                    file.name, old.name
-                )));
+                return Err(Error::broken_chain(
+                    format!(
+                        "'{}' has other pages than '{}' in the data directory",
+                        file.name, old.name
+                    ),
+                    COPY_AGAIN,
+                ));
             }
             if !kept.insert(origin) {
                 return Err(Error::damaged(
@@ -220,7 +228,7 @@ mod tests {
         let mut increment = manifest(SetKind::Increment, vec![delta("s/t.ibd", 6, 1)]);
         increment.parent = Some(base.id.clone());
         let error = Plan::new(&base, &increment, Path::new("/i")).unwrap_err();
-        assert!(matches!(error, Error::BrokenChain(_)), "{error}");
+        assert!(matches!(error, Error::BrokenChain { .. }), "{error}");
         // An increment from an LSN has all pages of what is new since.
         increment.parent = None;
         let plan = plan(&base, &increment);

@@ -161,7 +161,7 @@ impl<'a> Archiver<'a> {
     pub(super) fn report(&self, begin: Instant) -> ArchiveReport {
         let track = self.current.as_ref().map(|current| &current.track);
         ArchiveReport {
-            destination: self.request.to.clone(),
+            destination: self.directory.path.clone(),
             server_uuid: self.directory.state.server_uuid.clone(),
             files_finished: self.files,
             events: self.events,

@@ -223,7 +223,14 @@ pub(super) fn check_server(path: &Path, state: &State, server_uuid: &str) -> Res
 fn begin(path: &Path, server_uuid: &str, server_version: &str) -> Result<State> {
     let ours = |name: &String| State::is_name(name) || name == "lost+found";
     if !names(path)?.iter().all(ours) {
-        return Err(Error::TargetExists(path.to_owned()));
+        return Err(Error::refused(
+            1007,
+            format!(
+                "'{}' is no archive of binary logs, and not empty",
+                path.display()
+            ),
+            "Name an archive of this server, or a directory that does not exist or is empty.",
+        ));
     }
     let state = State::new(server_uuid, server_version)?;
     state.write(path)?;

@@ -4,7 +4,7 @@ use crate::chain::Chain;
 use crate::donor::chain::ChainDonor;
 use crate::pitr::{PointInTime, Prepared, ReplayReport};
 use crate::recipient::{DataDirectoryRecipient, Recipient, Target, free_space};
-use crate::set::{BinlogPosition, CloneRecord, LsnRecord, SetId};
+use crate::set::{BackupSet, BinlogPosition, CloneRecord, LsnRecord, SetId};
 use crate::{EncryptionKey, Error, Job, Result, engine};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -107,12 +107,7 @@ fn run(
     let begin = Instant::now();
     let target = Target::new(&request.to, request.force)?;
     let chain = Chain::find(&request.set, &request.chain)?;
-    let sources: Vec<PathBuf> = chain
-        .sets()
-        .iter()
-        .map(|set| set.path().to_owned())
-        .collect();
-    target.check_outside(&sources)?;
+    target.check_beside(chain.sets().iter().map(BackupSet::path))?;
     let replay = match point {
         Some(point) => {
             target.check_usable()?;

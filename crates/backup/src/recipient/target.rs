@@ -83,14 +83,22 @@ impl Target {
 
     /// Fails when the target lies in one of the server's directories, or one of them in it.
     pub fn check_outside(&self, directories: &[PathBuf]) -> Result<()> {
+        let found = self.overlaps(directories.iter().map(PathBuf::as_path));
+        found.map_or(Ok(()), |found| Err(Error::TargetInDataDirectory(found)))
+    }
+
+    /// Fails when the target lies in one of the sets, or one of them in it.
+    pub(crate) fn check_beside<'a>(&self, sets: impl Iterator<Item = &'a Path>) -> Result<()> {
+        let found = self.overlaps(sets);
+        found.map_or(Ok(()), |found| Err(Error::TargetInSet(found)))
+    }
+
+    /// The first directory that lies in the target, or has it within.
+    fn overlaps<'a>(&self, directories: impl Iterator<Item = &'a Path>) -> Option<PathBuf> {
         let target = resolved(&self.path);
-        for directory in directories {
-            let directory = resolved(directory);
-            if target.starts_with(&directory) || directory.starts_with(&target) {
-                return Err(Error::TargetInDataDirectory(directory));
-            }
-        }
-        Ok(())
+        let overlap =
+            |directory: &PathBuf| target.starts_with(directory) || directory.starts_with(&target);
+        directories.map(resolved).find(overlap)
     }
 
     /// Fails when one of `places` lies in the target, which may have to be emptied.

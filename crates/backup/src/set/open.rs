@@ -69,8 +69,11 @@ impl BackupSet {
             return Err(not_a_set("not a directory".into()));
         }
         let file = path.join(MANIFEST);
-        if !file.exists() {
-            return Err(not_a_set(format!("there is no {MANIFEST}")));
+        let missing = |e: &std::io::Error| e.kind() == std::io::ErrorKind::NotFound;
+        match std::fs::metadata(&file) {
+            Err(e) if missing(&e) => return Err(not_a_set(format!("there is no {MANIFEST}"))),
+            Err(e) => return Err(Error::io("open file", &file, e)),
+            Ok(_) => {}
         }
         let bytes = read_bounded(&file, MANIFEST_LIMIT)?;
         check_digest(path, &bytes)?;

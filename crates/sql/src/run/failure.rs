@@ -19,7 +19,7 @@ pub(super) fn of_backup(error: &backup::Error, directory: &Path) -> SqlError {
             return SqlError::new(3632, message).hint(with_hint(&detail, error));
         }
         E::Privilege { privilege, .. } => SqlError::access_denied(privilege),
-        E::NotTracked { reason, .. } => {
+        E::NotTracked { reason, .. } | E::NotReached { reason, .. } => {
             let message = "Tracking was not enabled for the LSN range specified";
             return SqlError::new(3803, message).hint(with_hint(&format!("{reason}."), error));
         }

@@ -339,11 +339,14 @@ fn lineage(
                 sources.reverse();
                 return Ok(sources);
             }
-            return Err(Error::BrokenChain(format!(
-                "'{}' holds changed pages of '{}', which the set before it does not have",
-                set.path().display(),
-                record.name
-            )));
+            return Err(Error::broken_chain(
+                format!(
+                    "'{}' holds changed pages of '{}', which the set before it does not have",
+                    set.path().display(),
+                    record.name
+                ),
+                "The sets before it can be restored. Take a full backup.",
+            ));
         };
         sources.push(Source { set: older, file });
     }

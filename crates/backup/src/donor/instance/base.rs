@@ -4,6 +4,7 @@ use super::facts::Facts;
 use super::inventory::SourceFile;
 use super::session::Session;
 use super::tracked::Group;
+use crate::chain::OTHER_BASE;
 use crate::set::{BackupSet, FileRecord, ProcessIdentity, SetId};
 use crate::{Error, Result};
 use innodb::lsn::Lsn;
@@ -60,7 +61,7 @@ impl Base {
         };
         let now = session.log_status()?.lsn;
         if base.start > now {
-            return Err(Error::NotTracked {
+            return Err(Error::NotReached {
                 start: base.start,
                 reason: format!("the server's current LSN is {now}"),
             });
@@ -76,20 +77,26 @@ impl Base {
         let set = BackupSet::open(&path)?;
         let manifest = set.manifest();
         if manifest.server.uuid != facts.uuid {
-            return Err(Error::BrokenChain(format!(
-                "'{}' is a backup of server {}, this is {}",
-                path.display(),
-                manifest.server.uuid,
-                facts.uuid
-            )));
+            return Err(Error::broken_chain(
+                format!(
+                    "'{}' is a backup of server {}, this is {}",
+                    path.display(),
+                    manifest.server.uuid,
+                    facts.uuid
+                ),
+                OTHER_BASE,
+            ));
         }
         if manifest.page_size != facts.page_size.get() {
-            return Err(Error::BrokenChain(format!(
-                "'{}' has pages of {} bytes, the server has {}",
-                path.display(),
-                manifest.page_size,
-                facts.page_size
-            )));
+            return Err(Error::broken_chain(
+                format!(
+                    "'{}' has pages of {} bytes, the server has {}",
+                    path.display(),
+                    manifest.page_size,
+                    facts.page_size
+                ),
+                OTHER_BASE,
+            ));
         }
         let tracked = manifest.tracked_from();
         if tracked.is_none() && !scan {

@@ -1,6 +1,7 @@
 //! What an increment over the network is based on.
 
 use super::files::RemoteFile;
+use crate::chain::OTHER_BASE;
 use crate::donor::instance::IncrementFrom;
 use crate::set::{BackupSet, Means, SetId};
 use crate::{Error, Result};
@@ -41,18 +42,24 @@ impl Base {
         let set = BackupSet::open(&path)?;
         let manifest = set.manifest();
         if manifest.server.uuid != uuid {
-            return Err(Error::BrokenChain(format!(
-                "'{}' is a backup of server {}, the donor is {uuid}",
-                path.display(),
-                manifest.server.uuid
-            )));
+            return Err(Error::broken_chain(
+                format!(
+                    "'{}' is a backup of server {}, the donor is {uuid}",
+                    path.display(),
+                    manifest.server.uuid
+                ),
+                OTHER_BASE,
+            ));
         }
         if manifest.page_size != page_size {
-            return Err(Error::BrokenChain(format!(
-                "'{}' has pages of {} bytes, the donor has {page_size}",
-                path.display(),
-                manifest.page_size
-            )));
+            return Err(Error::broken_chain(
+                format!(
+                    "'{}' has pages of {} bytes, the donor has {page_size}",
+                    path.display(),
+                    manifest.page_size
+                ),
+                OTHER_BASE,
+            ));
         }
         let files = manifest.files.iter().filter_map(|file| {
             let space = file.space?;

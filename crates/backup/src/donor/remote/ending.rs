@@ -12,7 +12,7 @@ impl RemoteDonor {
     pub(super) fn describe(&mut self, log: &LogFacts) -> Result<Snapshot> {
         let start = self.start_lsn();
         if start > log.end {
-            return Err(Error::NotTracked {
+            return Err(Error::NotReached {
                 start,
                 reason: format!("the donor's log ends at LSN {}", log.end),
             });
