@@ -41,6 +41,8 @@ pub enum ColumnType {
     BigInt,
     /// `bigint unsigned`
     UnsignedBigInt,
+    /// `decimal`, with so many digits behind the point.
+    Decimal(u8),
     /// `double`
     Double,
     /// `char(n)`, of `n` characters.
@@ -60,7 +62,7 @@ impl ColumnType {
     pub fn is_number(self) -> bool {
         matches!(
             self,
-            Self::Int | Self::BigInt | Self::UnsignedBigInt | Self::Double
+            Self::Int | Self::BigInt | Self::UnsignedBigInt | Self::Decimal(_) | Self::Double
         )
     }
 

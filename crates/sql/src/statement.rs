@@ -144,6 +144,24 @@ pub(crate) enum Show {
         filter: Filter,
     },
     Grants,
+    /// Rows of a table of `information_schema`, under the names that `SHOW` gives its columns.
+    Listed {
+        list: List,
+        /// Only what belongs to this table.
+        table: Option<TableName>,
+        filter: Filter,
+    },
+}
+
+/// What is listed from `information_schema`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum List {
+    CharacterSets,
+    Collations,
+    Engines,
+    Indexes,
+    Plugins,
+    TableStatus,
 }
 
 /// `LIKE …` or `WHERE …`.

@@ -126,6 +126,7 @@ fn column(column: Column) -> server::Column {
         ColumnType::Int => ColumnKind::Int,
         ColumnType::BigInt => ColumnKind::Integer,
         ColumnType::UnsignedBigInt => ColumnKind::Unsigned,
+        ColumnType::Decimal(digits) => ColumnKind::Decimal(digits),
         ColumnType::Double => ColumnKind::Double,
         ColumnType::Char(size) => ColumnKind::Char(size),
         ColumnType::VarChar(size) => ColumnKind::VarChar(size),

@@ -4,17 +4,55 @@
 
 use std::fmt::Write as _;
 
-use jiff::civil::DateTime;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
 /// A time or a date as MySQL writes it.
 pub(super) fn parse(text: &str) -> Option<DateTime> {
     let text = text.trim();
-    DateTime::strptime("%Y-%m-%d %H:%M:%S%.f", text)
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let compact = match digits {
+        8 if text.len() == 8 => DateTime::strptime("%Y%m%d %H%M%S", format!("{text} 000000")),
+        14 => DateTime::strptime("%Y%m%d%H%M%S%.f", text),
+        _ => DateTime::strptime("%Y-%m-%d %H:%M:%S%.f", text),
+    };
+    compact
         .or_else(|_| DateTime::strptime("%Y-%m-%dT%H:%M:%S%.f", text))
-        .or_else(|_| text.parse::<jiff::civil::Date>().map(DateTime::from))
+        .or_else(|_| DateTime::strptime("%Y-%m-%d %H:%M", text))
+        .or_else(|_| text.parse::<Date>().map(DateTime::from))
+        .or_else(|_| Date::strptime("%Y-%m-%d", text).map(DateTime::from))
         .ok()
+}
+
+/// With so many digits of the second's fraction, rounded.
+pub(super) fn with_digits(time: DateTime, digits: u8) -> String {
+    let unit = 10_i64.pow(9 - u32::from(digits.min(6)));
+    let nanos = i64::from(time.subsec_nanosecond());
+    let rest = nanos % unit;
+    let change = if 2 * rest >= unit { unit - rest } else { -rest };
+    let rounded = Span::new()
+        .try_nanoseconds(change)
+        .and_then(|span| time.checked_add(span));
+    cut(rounded.unwrap_or(time), digits)
+}
+
+/// With so many digits of the second's fraction, without those behind.
+pub(super) fn cut(time: DateTime, digits: u8) -> String {
+    let text = time.strftime("%Y-%m-%d %H:%M:%S").to_string();
+    if digits == 0 {
+        return text;
+    }
+    let fraction = format!("{:09}", time.subsec_nanosecond());
+    let fraction: String = fraction.chars().take(digits.into()).collect();
+    format!("{text}.{fraction}")
+}
+
+/// Days since the year 0.
+pub(super) fn to_days(time: DateTime) -> i64 {
+    let epoch = jiff::civil::date(1970, 1, 1);
+    let days = time.date().duration_since(epoch).as_hours() / 24;
+    days + 719_528
 }
 
 /// `2024-06-10 15:05:41`, with a fraction only if there is one.
@@ -30,18 +68,6 @@ pub(super) fn written(time: DateTime) -> String {
 /// A date without time keeps that form.
 pub(super) fn is_date(text: &str) -> bool {
     text.trim().len() == "2024-06-10".len()
-}
-
-/// The time now, whole seconds unless more digits are asked for.
-pub(super) fn now(timestamp: Timestamp, digits: i64) -> String {
-    let local = timestamp.to_zoned(TimeZone::system());
-    let digits = digits.clamp(0, 6);
-    match digits {
-        0 => local.strftime("%Y-%m-%d %H:%M:%S").to_string(),
-        _ => local
-            .strftime(&format!("%Y-%m-%d %H:%M:%S%.{digits}f"))
-            .to_string(),
-    }
 }
 
 /// Seconds since 1970.
@@ -127,6 +153,15 @@ pub(super) fn formatted(time: DateTime, format: &str) -> String {
             Some('i') => write!(text, "{:02}", time.minute()),
             Some('s' | 'S') => write!(text, "{:02}", time.second()),
             Some('f') => write!(text, "{:06}", time.subsec_nanosecond() / 1000),
+            Some('D') => write!(text, "{}{}", time.day(), ordinal(time.day())),
+            Some('r') => write!(
+                text,
+                "{hour12:02}:{:02}:{:02} {}",
+                time.minute(),
+                time.second(),
+                if time.hour() < 12 { "AM" } else { "PM" }
+            ),
+            Some('w') => write!(text, "{}", time.weekday().to_sunday_zero_offset()),
             Some('j') => write!(text, "{:03}", time.day_of_year()),
             Some('p') => write!(text, "{}", if time.hour() < 12 { "AM" } else { "PM" }),
             Some('T') => write!(text, "{}", time.strftime("%H:%M:%S")),
@@ -140,6 +175,142 @@ pub(super) fn formatted(time: DateTime, format: &str) -> String {
     }
     text
 }
+
+fn ordinal(day: i8) -> &'static str {
+    match (day / 10, day % 10) {
+        (1, _) => "th",
+        (_, 1) => "st",
+        (_, 2) => "nd",
+        (_, 3) => "rd",
+        _ => "th",
+    }
+}
+
+/// A TIME of the server: hours and less, as many as there are, of either sign.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    micros: i64,
+}
+
+impl Clock {
+    /// `[-]hours:minutes[:seconds[.fraction]]`, or the time in a date with time; a date has none.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if let Some(time) = parse(text) {
+            let time = time.time();
+            let seconds = (i64::from(time.hour()) * 60 + i64::from(time.minute())) * 60
+                + i64::from(time.second());
+            return Some(Self {
+                micros: seconds * 1_000_000 + i64::from(time.subsec_nanosecond()) / 1000,
+            });
+        }
+        let (sign, digits) = match text.strip_prefix('-') {
+            Some(digits) => (-1, digits),
+            None => (1, text),
+        };
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        let mut parts = whole.split(':');
+        let mut part = || {
+            parts
+                .next()
+                .map_or(Some(0), |part| part.parse::<u32>().ok())
+        };
+        let (hours, minutes, seconds) = (part()?, part()?, part()?);
+        if parts.next().is_some() || !whole.contains(':') || minutes > 59 || seconds > 59 {
+            return None;
+        }
+        let fraction: String = format!("{fraction:0<6}").chars().take(6).collect();
+        let micros: i64 = fraction.parse().ok()?;
+        let seconds = (i64::from(hours) * 60 + i64::from(minutes)) * 60 + i64::from(seconds);
+        Some(Self::of_micros(sign * (seconds * 1_000_000 + micros)))
+    }
+
+    pub(super) fn of_micros(micros: i64) -> Self {
+        Self {
+            micros: micros.clamp(-LONGEST_CLOCK, LONGEST_CLOCK),
+        }
+    }
+
+    pub(super) fn of_seconds(seconds: f64) -> Self {
+        Self::of_micros((seconds * 1e6).round() as i64)
+    }
+
+    /// On a day that does not matter; none for 24 hours and more.
+    pub(super) fn on_some_day(self) -> Option<DateTime> {
+        let day = jiff::civil::date(2000, 1, 1).at(0, 0, 0, 0);
+        let in_day = (0..86_400_000_000).contains(&self.micros);
+        let span = Span::new().try_microseconds(self.micros).ok()?;
+        day.checked_add(span).ok().filter(|_| in_day)
+    }
+
+    pub(super) fn minus(self, other: Self) -> Self {
+        Self::of_micros(self.micros - other.micros)
+    }
+
+    /// Adds `count` of a unit of the clock.
+    pub(super) fn shifted(self, count: f64, unit: &str) -> Option<Self> {
+        let each = match unit {
+            "MICROSECOND" => 1.0,
+            "SECOND" => 1e6,
+            "MINUTE" => 60e6,
+            "HOUR" => 3600e6,
+            "DAY" => 86_400e6,
+            _ => return None,
+        };
+        Some(Self::of_micros(
+            self.micros.saturating_add((count * each) as i64),
+        ))
+    }
+
+    pub(super) fn hours(self) -> i64 {
+        self.micros.abs() / 3_600_000_000
+    }
+
+    pub(super) fn minutes(self) -> i64 {
+        self.micros.abs() / 60_000_000 % 60
+    }
+
+    pub(super) fn whole_seconds(self) -> i64 {
+        self.micros.abs() / 1_000_000 % 60
+    }
+
+    pub(super) fn micros(self) -> i64 {
+        self.micros.abs() % 1_000_000
+    }
+
+    /// All of it in seconds.
+    pub(super) fn seconds(self) -> i64 {
+        self.micros / 1_000_000
+    }
+
+    /// With a fraction only if there is one.
+    pub(super) fn text(self) -> String {
+        self.written(if self.micros % 1_000_000 == 0 { 0 } else { 6 })
+    }
+
+    /// With so many digits of the second's fraction, rounded.
+    pub(super) fn written(self, digits: u8) -> String {
+        let unit = 10_i64.pow(6 - u32::from(digits.min(6)));
+        let rounded = Self {
+            micros: (self.micros.abs() + unit / 2) / unit * unit,
+        };
+        let sign = if self.micros < 0 { "-" } else { "" };
+        let (hours, minutes) = (rounded.hours(), rounded.minutes());
+        let mut text = format!(
+            "{sign}{hours:02}:{minutes:02}:{:02}",
+            rounded.whole_seconds()
+        );
+        if digits > 0 {
+            let fraction = format!("{:06}", rounded.micros());
+            text.push('.');
+            text.extend(fraction.chars().take(digits.into()));
+        }
+        text
+    }
+}
+
+/// 838:59:59.
+const LONGEST_CLOCK: i64 = 3_020_399_000_000;
 
 #[cfg(test)]
 mod tests {

@@ -12,13 +12,18 @@ pub(super) fn translated(error: &Error) -> SqlError {
             "Query execution was interrupted, maximum statement execution time exceeded",
         );
     }
+    let own = error.to_string();
     let text = match error {
+        Error::UserFunctionError(_) => own.as_str(),
         Error::SqliteFailure(_, Some(text)) => text.as_str(),
         Error::SqlInputError { msg, .. } => msg.as_str(),
         Error::MultipleStatement => return SqlError::syntax("", 1),
         _ => "",
     };
     let behind = |head: &str| text.strip_prefix(head);
+    if let Some((code, message)) = behind(OF_THE_SERVER).and_then(|rest| rest.split_once(' ')) {
+        return SqlError::new(code.parse().unwrap_or(1105), message);
+    }
     if let Some(name) = behind("no such table: ") {
         return no_table(name);
     }
@@ -29,14 +34,6 @@ pub(super) fn translated(error: &Error) -> SqlError {
     if let Some(name) = behind("ambiguous column name: ") {
         let message = format!("Column '{name}' in field list is ambiguous");
         return SqlError::new(1052, message);
-    }
-    if let Some(name) = behind("no such function: ") {
-        return no_function(name);
-    }
-    if let Some(rest) = behind("wrong number of arguments to function ") {
-        let name = rest.trim_end_matches("()");
-        let message = format!("Incorrect parameter count in the call to native function '{name}'");
-        return SqlError::new(1582, message);
     }
     if let Some(rest) = behind("near \"") {
         let near = rest.rsplit_once('"').map_or(rest, |(near, _)| near);
@@ -75,6 +72,5 @@ pub(crate) fn no_table(name: &str) -> SqlError {
     SqlError::new(1146, format!("Table '{name}' doesn't exist"))
 }
 
-pub(super) fn no_function(name: &str) -> SqlError {
-    SqlError::new(1305, format!("FUNCTION {name} does not exist"))
-}
+/// What an error begins with that a function of ours gives: a number and a message follow.
+pub(super) const OF_THE_SERVER: &str = "of the server: ";

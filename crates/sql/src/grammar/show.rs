@@ -2,7 +2,7 @@
 
 use crate::error::{Result, SqlError};
 use crate::parser::Parser;
-use crate::statement::{Filter, Scope, Show, TableName};
+use crate::statement::{Filter, List, Scope, Show, TableName};
 
 pub(super) fn statement(parser: &mut Parser<'_>) -> Result<Show> {
     parser.expect("SHOW")?;
@@ -61,6 +61,9 @@ fn shown(parser: &mut Parser<'_>) -> Result<Show> {
         }
         return Ok(Show::Grants);
     }
+    if let Some(show) = listed(parser)? {
+        return Ok(show);
+    }
     if let Some(show) = messages(parser)? {
         return Ok(show);
     }
@@ -83,6 +86,11 @@ fn shown(parser: &mut Parser<'_>) -> Result<Show> {
     if full {
         return Err(parser.error());
     }
+    for words in NOT_HERE {
+        if parser.accept(words) {
+            return Err(SqlError::unsupported(&format!("SHOW {words}")));
+        }
+    }
     let scope = scope(parser);
     if parser.accept("VARIABLES") {
         let filter = filter(parser)?;
@@ -93,6 +101,50 @@ fn shown(parser: &mut Parser<'_>) -> Result<Show> {
         return Ok(Show::Status { filter });
     }
     Err(parser.error())
+}
+
+/// What `information_schema` has, in other columns.
+fn listed(parser: &mut Parser<'_>) -> Result<Option<Show>> {
+    for (words, list) in [
+        ("CHARACTER SET", List::CharacterSets),
+        ("CHARSET", List::CharacterSets),
+        ("COLLATION", List::Collations),
+        ("ENGINES", List::Engines),
+        ("STORAGE ENGINES", List::Engines),
+        ("PLUGINS", List::Plugins),
+        ("INDEX", List::Indexes),
+        ("INDEXES", List::Indexes),
+        ("KEYS", List::Indexes),
+        ("EXTENDED INDEX", List::Indexes),
+        ("TABLE STATUS", List::TableStatus),
+    ] {
+        if !parser.accept(words) {
+            continue;
+        }
+        let mut table = None;
+        if list == List::Indexes {
+            if !parser.accept("FROM") {
+                parser.expect("IN")?;
+            }
+            table = Some(table_name(parser)?);
+        }
+        if [List::Indexes, List::TableStatus].contains(&list)
+            && let Some(schema) = in_schema(parser)?
+        {
+            let name = table.map_or(String::new(), |table: TableName| table.name);
+            table = Some(TableName {
+                schema: Some(schema),
+                name,
+            });
+        }
+        let filter = filter(parser)?;
+        return Ok(Some(Show::Listed {
+            list,
+            table,
+            filter,
+        }));
+    }
+    Ok(None)
 }
 
 /// `WARNINGS`, `ERRORS`, `COUNT(*) WARNINGS`; a limit is taken and has no effect, there are only
@@ -180,3 +232,25 @@ fn table_name(parser: &mut Parser<'_>) -> Result<TableName> {
         name: first,
     })
 }
+
+/// What the server shows and nothing here has.
+const NOT_HERE: [&str; 18] = [
+    "BINLOG EVENTS",
+    "CREATE DATABASE",
+    "CREATE EVENT",
+    "CREATE FUNCTION",
+    "CREATE PROCEDURE",
+    "CREATE SCHEMA",
+    "CREATE TRIGGER",
+    "CREATE USER",
+    "CREATE VIEW",
+    "ENGINE",
+    "EVENTS",
+    "FUNCTION STATUS",
+    "OPEN TABLES",
+    "PRIVILEGES",
+    "PROCEDURE STATUS",
+    "PROFILES",
+    "REPLICA STATUS",
+    "TRIGGERS",
+];

@@ -15,14 +15,14 @@ use frame::{Algorithm, Settings};
 use innodb::lsn::Lsn;
 use wire::{ConnectOptions, Endpoint, SslMode};
 
-use super::failure;
+use super::{encryption, failure};
 use crate::access::Privilege;
 use crate::donors;
 use crate::error::{Result, SqlError};
 use crate::service::ServiceOptions;
 use crate::session::{Message, Session};
 use crate::statement::{CloneStatement, Donor, From};
-use crate::variables::{COMPRESS, Value, Variable, Variables};
+use crate::variables::{Compressed, Variable, Variables};
 
 /// Makes a clone; returns when it is complete.
 pub(super) fn clone(
@@ -42,6 +42,7 @@ pub(super) fn clone(
         );
     };
     check_directory(directory)?;
+    encryption::key_file(statement, &session.service.variables())?;
     let service = Arc::clone(&session.service);
     let _place = service.place()?;
     let options = job_options(&service.variables());
@@ -196,10 +197,10 @@ fn local(
 
 /// How the files of the set are compressed; `None` with `CLONE_FILE_COMPRESS_NONE`.
 fn compression(variables: &Variables) -> Result<Option<Compression>> {
-    let algorithm = match variables.get(Variable::FileCompress) {
-        Value::Word(at) if COMPRESS.get(at) == Some(&"CLONE_FILE_COMPRESS_LZ4") => Algorithm::Lz4,
-        Value::Word(at) if COMPRESS.get(at) == Some(&"CLONE_FILE_COMPRESS_ZSTD") => Algorithm::Zstd,
-        _ => return Ok(None),
+    let algorithm = match variables.compressed() {
+        Compressed::Lz4 => Algorithm::Lz4,
+        Compressed::Zstd => Algorithm::Zstd,
+        Compressed::Not => return Ok(None),
     };
     let level = variables.number(Variable::FileCompressZstdLevel);
     let chunk_size = variables.number(Variable::FileCompressChunkSize);

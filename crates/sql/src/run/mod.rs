@@ -1,9 +1,11 @@
 //! Statements, executed.
 
 mod clone;
+mod encryption;
 mod failure;
 mod forward;
 mod kill;
+mod lists;
 mod query;
 mod set;
 mod show;
@@ -13,11 +15,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use crate::answer::Answer;
-use crate::engine::SCHEMAS;
-use crate::error::{Result, SqlError};
+use crate::error::Result;
 use crate::parser::Parser;
 use crate::session::Session;
 use crate::statement::Statement;
+use crate::tables;
 
 /// The answer to a statement. `parser` has its text.
 pub(crate) fn statement(
@@ -47,12 +49,7 @@ pub(crate) fn statement(
 
 /// `USE name`.
 pub(crate) fn use_schema(session: &mut Session, name: &str) -> Result<()> {
-    let known = SCHEMAS
-        .into_iter()
-        .find(|schema| schema.eq_ignore_ascii_case(name));
-    let Some(known) = known else {
-        return Err(SqlError::new(1049, format!("Unknown database '{name}'")));
-    };
+    let known = tables::schema(name)?;
     session.schema = Some(known.to_owned());
     session.process.set_schema(session.schema.clone());
     Ok(())

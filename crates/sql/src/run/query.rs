@@ -8,13 +8,12 @@ use rusqlite::types::Value;
 use super::values;
 use crate::access::{Identity, Privilege};
 use crate::answer::{Answer, ResultSet};
-use crate::engine::{Engine, rewritten};
+use crate::engine::{Engine, Shape, translated};
 use crate::error::Result;
-use crate::lexer::Kind;
 use crate::parser::Parser;
 use crate::processes::Entry;
 use crate::session::Session;
-use crate::tables::{self, Content, Definition};
+use crate::tables::{self, Content, catalog};
 
 /// Runs a query on the tables that it names.
 pub(super) fn query(
@@ -22,28 +21,25 @@ pub(super) fn query(
     parser: &Parser<'_>,
     cancelled: &Arc<AtomicBool>,
 ) -> Result<Answer> {
-    let sql = rewritten(parser, session)?;
+    let query = translated(parser, session)?;
     let mut engine = Engine::new(&session.surroundings())?;
-    for table in named(parser) {
-        if table.schema != "information_schema" {
-            session.identity.require_on(Privilege::Select, table.name)?;
+    for shape in query.tables {
+        let table = tables::find(shape.schema, shape.name)?;
+        if shape.schema != "information_schema" {
+            session.identity.require_on(Privilege::Select, shape.name)?;
         }
-        engine.add(table.with(rows(session, table.content)?))?;
+        engine.add(shape, rows(session, table.content, cancelled)?)?;
     }
-    engine.query(&sql, cancelled).map(Answer::Rows)
+    engine
+        .query(&query.sql, &query.kinds, cancelled)
+        .map(Answer::Rows)
 }
 
-/// The tables whose names are in the statement: at least those that it reads.
-fn named(parser: &Parser<'_>) -> impl Iterator<Item = &'static Definition> {
-    tables::ALL.iter().filter(|table| {
-        parser.tokens().iter().any(|token| {
-            matches!(token.kind, Kind::Word | Kind::Quoted)
-                && token.text.eq_ignore_ascii_case(table.name)
-        })
-    })
-}
-
-fn rows(session: &Session, content: Content) -> Result<Vec<Vec<Value>>> {
+fn rows(
+    session: &Session,
+    content: Content,
+    cancelled: &Arc<AtomicBool>,
+) -> Result<Vec<Vec<Value>>> {
     let catalogue = &session.service.catalogue;
     match content {
         Content::History => tables::history(catalogue),
@@ -51,6 +47,15 @@ fn rows(session: &Session, content: Content) -> Result<Vec<Vec<Value>>> {
         Content::Progress => tables::progress(catalogue),
         Content::Processes => Ok(processes(session)),
         Content::Variables { global } => Ok(values::all(session, global)),
+        Content::PersistedVariables => Ok(values::persisted(session)),
+        Content::VariablesInfo => Ok(values::info(session)),
+        Content::InstanceStatus => super::forward::status(session, cancelled),
+        Content::Schemata => Ok(catalog::schemata()),
+        Content::Tables => Ok(catalog::tables()),
+        Content::Columns => Ok(catalog::columns()),
+        Content::Statistics => Ok(catalog::statistics()),
+        Content::Engines => Ok(catalog::engines()),
+        Content::Plugins => Ok(catalog::plugins()),
     }
 }
 
@@ -100,14 +105,17 @@ pub(super) fn filtered(
     cancelled: &Arc<AtomicBool>,
 ) -> Result<ResultSet> {
     let mut engine = Engine::new(&session.surroundings())?;
-    let table = Definition {
+    engine.add(shown(columns), rows)?;
+    let condition = condition.map(|text| format!(" WHERE {text}"));
+    let sql = format!("SELECT * FROM shown{}", condition.unwrap_or_default());
+    engine.query(&sql, &[], cancelled)
+}
+
+/// The table that a `SHOW` filters.
+pub(super) fn shown(columns: tables::Columns) -> Shape {
+    Shape {
         schema: "information_schema",
         name: "shown",
         columns,
-        content: Content::Processes,
-    };
-    engine.add(table.with(rows))?;
-    let condition = condition.map(|text| format!(" WHERE {text}"));
-    let sql = format!("SELECT * FROM shown{}", condition.unwrap_or_default());
-    engine.query(&sql, cancelled)
+    }
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use super::encryption;
 use crate::access::Privilege;
-use crate::engine::{Engine, quoted_text, rewritten};
+use crate::engine::{Engine, quoted_text, translated};
 use crate::error::{Result, SqlError};
 use crate::parser::Parser;
 use crate::session::{Message, Session};
@@ -76,6 +77,9 @@ fn assign(
                 Expression::Other(_) => evaluated(session, value, cancelled)?,
                 other => other.clone(),
             };
+            if let (Variable::EncryptKeyPath, Expression::Text(path)) = (variable, &value) {
+                encryption::check_path(path)?;
+            }
             let warnings = session.service.variables().set(scope, variable, &value)?;
             for warning in warnings {
                 session.messages.push(Message {
@@ -134,8 +138,12 @@ fn evaluated(
     let sql = format!("SELECT {text}");
     let parser = Parser::statements(&sql)?.into_iter().next();
     let parser = parser.ok_or_else(|| SqlError::syntax(text, 1))?;
-    let sql = rewritten(&parser, session)?;
-    let result = Engine::new(&session.surroundings())?.query(&sql, cancelled)?;
+    let query = translated(&parser, session)?;
+    if !query.tables.is_empty() {
+        return Err(SqlError::unsupported("SET with a query on a table"));
+    }
+    let engine = Engine::new(&session.surroundings())?;
+    let result = engine.query(&query.sql, &query.kinds, cancelled)?;
     let is_number = result
         .columns
         .first()

@@ -5,15 +5,15 @@ use std::sync::atomic::AtomicBool;
 
 use rusqlite::types::Value;
 
-use super::{forward, query, values};
+use super::{forward, lists, query, values};
 use crate::access::Privilege;
 use crate::answer::{Answer, ResultSet};
 use crate::engine::{SCHEMAS, condition, quoted_text};
 use crate::error::{Result, SqlError};
 use crate::parser::Parser;
 use crate::session::Session;
-use crate::statement::{Filter, Scope, Show, TableName};
-use crate::tables::{self, Columns, Definition, text};
+use crate::statement::{Filter, List, Scope, Show, TableName};
+use crate::tables::{self, Columns, Definition, catalog, text};
 
 /// Runs one `SHOW`.
 pub(super) fn show(
@@ -55,6 +55,11 @@ pub(super) fn show(
             full,
             filter,
         } => shower.columns(table, *full, filter),
+        Show::Listed {
+            list,
+            table,
+            filter,
+        } => shower.listed(*list, table.as_ref(), filter),
         Show::Grants => {
             let mut result = ResultSet::with_columns(&[("Grants", "varchar(1024)")]);
             result.columns[0].name = format!("Grants for {}@%", session.identity.user);
@@ -83,10 +88,15 @@ impl Shower<'_> {
         let condition = match filter {
             Filter::None => None,
             Filter::Like(pattern) => Some(format!(
-                "`{first}` LIKE {} ESCAPE '\\'",
+                "like_text(`{first}`, {}, '\\', 0)",
                 quoted_text(pattern)
             )),
-            Filter::Where { from } => Some(condition(self.parser, *from, self.session)?),
+            Filter::Where { from } => Some(condition(
+                self.parser,
+                *from,
+                query::shown(columns),
+                self.session,
+            )?),
         };
         query::filtered(
             self.session,
@@ -110,23 +120,16 @@ impl Shower<'_> {
         self.filtered(SHOW_PROCESSLIST, rows, &Filter::None)
     }
 
-    fn schema<'a>(&'a self, given: Option<&'a str>) -> Result<&'a str> {
+    fn schema(&self, given: Option<&str>) -> Result<&'static str> {
         let schema = given.or(self.session.schema.as_deref());
-        let schema = schema.ok_or_else(|| SqlError::new(1046, "No database selected"))?;
-        if SCHEMAS
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(schema))
-        {
-            return Ok(schema);
-        }
-        Err(SqlError::new(1049, format!("Unknown database '{schema}'")))
+        tables::schema(schema.ok_or_else(|| SqlError::new(1046, "No database selected"))?)
     }
 
     fn tables(&self, schema: Option<&str>, full: bool, filter: &Filter) -> Result<ResultSet> {
         let schema = self.schema(schema)?;
-        let of_schema = |table: &&Definition| table.schema.eq_ignore_ascii_case(schema);
+        let of_schema = |table: &&Definition| table.shape.schema == schema;
         let row = |table: &Definition| {
-            let mut row = vec![text(table.name)];
+            let mut row = vec![text(table.shape.name)];
             if full {
                 row.push(text(table.kind()));
             }
@@ -136,20 +139,40 @@ impl Shower<'_> {
         let columns: Columns = if full { TABLES_FULL } else { &TABLES_FULL[..1] };
         let mut result = self.filtered(columns, rows, filter)?;
         if let Some(column) = result.columns.first_mut() {
-            column.name = format!("Tables_in_{}", schema.to_ascii_lowercase());
+            column.name = format!("Tables_in_{schema}");
         }
         Ok(result)
     }
 
     fn table(&self, name: &TableName) -> Result<&'static Definition> {
-        let schema = self.schema(name.schema.as_deref())?;
-        let table = tables::find(schema, &name.name)?;
-        if table.schema != "information_schema" {
+        let default = self.session.schema.as_deref();
+        let table = tables::meant(name.schema.as_deref(), default, &name.name)?;
+        if table.shape.schema != "information_schema" {
             self.session
                 .identity
-                .require_on(Privilege::Select, table.name)?;
+                .require_on(Privilege::Select, table.shape.name)?;
         }
         Ok(table)
+    }
+
+    fn listed(&self, list: List, table: Option<&TableName>, filter: &Filter) -> Result<ResultSet> {
+        let (columns, rows) = match list {
+            List::TableStatus => {
+                let schema = self.schema(table.and_then(|table| table.schema.as_deref()))?;
+                lists::table_status(schema)
+            }
+            List::Indexes => {
+                let Some(table) = table else {
+                    return Err(self.parser.error());
+                };
+                lists::indexes(self.table(table)?)
+            }
+            List::CharacterSets => lists::character_sets(),
+            List::Collations => lists::collations(),
+            List::Engines => lists::engines(),
+            List::Plugins => lists::plugins(),
+        };
+        self.filtered(columns, rows, filter)
     }
 
     fn create_table(&self, name: &TableName) -> Result<ResultSet> {
@@ -158,45 +181,40 @@ impl Shower<'_> {
             ResultSet::with_columns(&[("Table", "varchar(64)"), ("Create Table", "varchar(1024)")]);
         result
             .rows
-            .push(vec![Some(table.name.to_owned()), Some(table.ddl())]);
+            .push(vec![Some(table.shape.name.to_owned()), Some(table.ddl())]);
         Ok(result)
     }
 
     fn columns(&self, name: &TableName, full: bool, filter: &Filter) -> Result<ResultSet> {
         let table = self.table(name)?;
-        let is_history = table.content == tables::Content::History;
-        let row = |(name, kind): &(&str, &str)| {
-            let is_key = is_history && *name == "ID";
-            let is_text = kind.contains("char");
-            let default = match *name {
-                "PID" if is_history => text("0"),
-                _ => Value::Null,
-            };
-            let null = text(if is_key { "NO" } else { "YES" });
-            let key = text(if is_key { "PRI" } else { "" });
-            let extra = text(if is_key { "auto_increment" } else { "" });
+        let row = |at: usize| {
+            let column = table.described(at);
+            let default = column.default.map_or(Value::Null, text);
+            let [name, kind, null, key, extra] = [
+                column.name,
+                column.kind,
+                column.null,
+                column.key,
+                column.extra,
+            ]
+            .map(text);
             if !full {
-                return vec![text(name), text(kind), null, key, default, extra];
+                return vec![name, kind, null, key, default, extra];
             }
+            let is_text = ["char", "text"]
+                .iter()
+                .any(|word| column.kind.contains(word));
             let collation = if is_text {
-                text("utf8mb4_0900_ai_ci")
+                text(catalog::COLLATION)
             } else {
                 Value::Null
             };
             let (privileges, comment) = (text("select"), text(""));
             vec![
-                text(name),
-                text(kind),
-                collation,
-                null,
-                key,
-                default,
-                extra,
-                privileges,
-                comment,
+                name, kind, collation, null, key, default, extra, privileges, comment,
             ]
         };
-        let rows = table.columns.iter().map(row).collect();
+        let rows = (0..table.shape.columns.len()).map(row).collect();
         self.filtered(if full { COLUMNS_FULL } else { COLUMNS }, rows, filter)
     }
 }

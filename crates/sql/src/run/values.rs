@@ -2,11 +2,12 @@
 
 use rusqlite::types::Value as Cell;
 
-use crate::engine::{Lookup, quoted_text};
+use crate::engine::{Lookup, Shape, quoted_text};
 use crate::error::{Result, SqlError};
 use crate::session::Session;
 use crate::system;
-use crate::variables::{Value, Variable};
+use crate::tables;
+use crate::variables::{Domain, Value, Variable};
 
 impl Lookup for Session {
     fn system(&self, scope: Option<&str>, name: &str) -> Result<String> {
@@ -35,6 +36,10 @@ impl Lookup for Session {
     fn user(&self, name: &str) -> String {
         let value = self.user_variables.get(name);
         value.map_or_else(|| "NULL".to_owned(), Clone::clone)
+    }
+
+    fn table(&self, schema: Option<&str>, name: &str) -> Result<Shape> {
+        tables::meant(schema, self.schema.as_deref(), name).map(|table| table.shape)
     }
 }
 
@@ -67,4 +72,29 @@ pub(super) fn all(session: &Session, global: bool) -> Vec<Vec<Cell>> {
     all.sort();
     let row = |(name, value): (&str, String)| vec![Cell::Text(name.to_owned()), Cell::Text(value)];
     all.into_iter().map(row).collect()
+}
+
+/// What outlives the process, for `performance_schema.persisted_variables`.
+pub(super) fn persisted(session: &Session) -> Vec<Vec<Cell>> {
+    let variables = session.service.variables();
+    let row = |(name, value): (&str, &str)| {
+        vec![Cell::Text(name.to_owned()), Cell::Text(value.to_owned())]
+    };
+    variables.persisted().map(row).collect()
+}
+
+/// Where the values of the variables come from, for `performance_schema.variables_info`.
+pub(super) fn info(session: &Session) -> Vec<Vec<Cell>> {
+    let variables = session.service.variables();
+    let row = |variable: Variable| {
+        let (source, path) = variables.source(variable);
+        let (least, most) = match variable.definition().domain {
+            Domain::Number { least, most, .. } => (least, most),
+            _ => (0, 0),
+        };
+        let texts = [variable.name().to_owned(), source.to_owned(), path];
+        let numbers = [least, most].map(|number| number.to_string());
+        texts.into_iter().chain(numbers).map(Cell::Text).collect()
+    };
+    Variable::all().map(row).collect()
 }

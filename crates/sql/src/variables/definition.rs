@@ -13,6 +13,7 @@ pub(crate) enum Variable {
     DelayAfterDataDrop,
     DonorTimeoutAfterNetworkFailure,
     EnableCompression,
+    EncryptKeyPath,
     FileCompress,
     FileCompressChunkSize,
     FileCompressThreads,
@@ -163,10 +164,18 @@ pub(crate) const COMPRESS: [&str; 3] = [
     "CLONE_FILE_COMPRESS_ZSTD",
 ];
 
+/// How files are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compressed {
+    Not,
+    Lz4,
+    Zstd,
+}
+
 const NOT_COMPRESSED: Effect = Effect::None("the connection to a donor is not compressed here");
 
 /// By name.
-const DEFINITIONS: [Definition; 19] = [
+const DEFINITIONS: [Definition; 20] = [
     switch(
         Variable::AutotuneConcurrency,
         "clone_autotune_concurrency",
@@ -216,6 +225,7 @@ const DEFINITIONS: [Definition; 19] = [
             false,
         ),
     ),
+    text(Variable::EncryptKeyPath, "clone_encrypt_key_path"),
     Definition {
         variable: Variable::FileCompress,
         name: "clone_file_compress",

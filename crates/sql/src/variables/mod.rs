@@ -4,6 +4,6 @@ mod definition;
 mod store;
 mod value;
 
-pub(crate) use definition::{COMPRESS, Variable};
+pub(crate) use definition::{Compressed, Domain, Variable};
 pub(crate) use store::Variables;
 pub(crate) use value::Value;

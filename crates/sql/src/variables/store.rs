@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::definition::{Effect, Variable};
+use super::definition::{COMPRESS, Compressed, Effect, Variable};
 use super::value::{Value, assigned, wrong_value};
 use crate::donors;
 use crate::error::{Result, SqlError};
@@ -19,10 +19,20 @@ pub(crate) struct Warning {
     pub(crate) message: String,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// The file.
+    Persisted,
+    /// A `SET` of this process.
+    Dynamic,
+}
+
 /// The values of all variables.
 #[derive(Debug)]
 pub(crate) struct Variables {
     values: BTreeMap<&'static str, Value>,
+    /// Where values come from that are not the defaults.
+    sources: BTreeMap<&'static str, Source>,
     /// What the file holds, as [`Value::shown`] writes it; `None` is NULL.
     persisted: BTreeMap<String, Option<String>>,
     file: PathBuf,
@@ -40,7 +50,7 @@ impl Variables {
             Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
             Err(error) => return Err(damaged(&error)),
         };
-        let mut values = BTreeMap::new();
+        let (mut values, mut sources) = (BTreeMap::new(), BTreeMap::new());
         for variable in Variable::all() {
             values.insert(variable.name(), variable.default());
         }
@@ -51,9 +61,11 @@ impl Variables {
             let (value, _) = checked(variable, &remembered(variable, text.as_deref()))
                 .map_err(|error| damaged(&error.message))?;
             values.insert(variable.name(), value);
+            sources.insert(variable.name(), Source::Persisted);
         }
         Ok(Self {
             values,
+            sources,
             persisted,
             file,
         })
@@ -86,9 +98,36 @@ impl Variables {
         }
     }
 
+    /// What `clone_file_compress` says.
+    pub(crate) fn compressed(&self) -> Compressed {
+        let Value::Word(at) = self.get(Variable::FileCompress) else {
+            return Compressed::Not;
+        };
+        match COMPRESS.get(at) {
+            Some(&"CLONE_FILE_COMPRESS_LZ4") => Compressed::Lz4,
+            Some(&"CLONE_FILE_COMPRESS_ZSTD") => Compressed::Zstd,
+            _ => Compressed::Not,
+        }
+    }
+
     /// As `SHOW VARIABLES` has it.
     pub(crate) fn shown(&self, variable: Variable) -> String {
         self.get(variable).shown(variable.definition().domain)
+    }
+
+    /// Where the value comes from, in the words of `VARIABLE_SOURCE`, and the file's path.
+    pub(crate) fn source(&self, variable: Variable) -> (&'static str, String) {
+        match self.sources.get(variable.name()) {
+            None => ("COMPILED", String::new()),
+            Some(Source::Persisted) => ("PERSISTED", self.file.display().to_string()),
+            Some(Source::Dynamic) => ("DYNAMIC", String::new()),
+        }
+    }
+
+    /// Names and values in the file; NULL is empty.
+    pub(crate) fn persisted(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.persisted.iter();
+        all.map(|(name, value)| (name.as_str(), value.as_deref().unwrap_or_default()))
     }
 
     /// Assigns a value, and returns what to warn of. Nothing changes on an error.
@@ -117,6 +156,7 @@ impl Variables {
         }
         if scope != Scope::PersistOnly {
             self.values.insert(name, value);
+            self.sources.insert(name, Source::Dynamic);
         }
         Ok(warnings)
     }

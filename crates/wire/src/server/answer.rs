@@ -143,6 +143,8 @@ pub enum ColumnKind {
     Integer,
     /// `BIGINT UNSIGNED`.
     Unsigned,
+    /// `DECIMAL` with so many digits behind the point; values are texts.
+    Decimal(u8),
     /// `DOUBLE`.
     Double,
     /// `VARCHAR`; also for times, which are sent in words.

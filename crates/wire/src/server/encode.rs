@@ -66,6 +66,7 @@ pub(super) fn column(column: &Column) -> Vec<u8> {
         }
         ColumnKind::Integer => (LONGLONG, BINARY, 20, NUM, 0),
         ColumnKind::Unsigned => (LONGLONG, BINARY, 20, NUM | UNSIGNED, 0),
+        ColumnKind::Decimal(digits) => (NEWDECIMAL, BINARY, 67, NUM, digits),
         ColumnKind::Double => (DOUBLE, BINARY, 22, NUM, 31),
         ColumnKind::Text => (VAR_STRING, text, 65535, 0, 0),
         ColumnKind::Bytes => (VAR_STRING, BINARY, 65535, BINARY_FLAG, 0),
@@ -127,7 +128,11 @@ fn binary_row(columns: &[Column], row: &[Value], packet: &mut Vec<u8>) {
             }
             (ColumnKind::Double, Value::Double(number)) => Some(number.to_le_bytes()),
             (
-                ColumnKind::Text | ColumnKind::Bytes | ColumnKind::Char(_) | ColumnKind::VarChar(_),
+                ColumnKind::Text
+                | ColumnKind::Bytes
+                | ColumnKind::Char(_)
+                | ColumnKind::VarChar(_)
+                | ColumnKind::Decimal(_),
                 _,
             ) => {
                 put_text(value, packet);
@@ -218,6 +223,7 @@ const LONG: u8 = 3;
 const DOUBLE: u8 = 5;
 const TIMESTAMP: u8 = 7;
 const LONGLONG: u8 = 8;
+const NEWDECIMAL: u8 = 246;
 const VAR_STRING: u8 = 253;
 const STRING: u8 = 254;
 const UNSIGNED: u16 = 1 << 5;
