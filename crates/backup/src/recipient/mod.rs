@@ -18,6 +18,7 @@ pub use target::{Target, free_space};
 use crate::set::{BinlogPosition, LsnRecord, Means, PagesBy, ServerRecord, SetId, SetKind};
 use crate::{FileDesc, FileId, Job, Result, Stage};
 use innodb::ids::PageNo;
+use innodb::lsn::Lsn;
 use roaring::RoaringBitmap;
 
 /// What a stage is going to deliver of a file.
@@ -69,6 +70,13 @@ pub struct Snapshot {
     pub means: Option<Means>,
     /// `LOCAL INSTANCE`, or host and port.
     pub source: String,
+}
+
+impl Snapshot {
+    /// `PAGE_TRACK_LSN`.
+    pub(crate) fn next_start(&self) -> Lsn {
+        self.lsn.next_start(self.means.as_ref())
+    }
 }
 
 /// Bytes of a turn where order does not matter: enough that opening the files does not count.
