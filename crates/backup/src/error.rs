@@ -35,6 +35,21 @@ pub enum Error {
         source: wire::Error,
     },
 
+    /// The donor of a clone over the network says that it fails.
+    #[error("the donor reports: {message}")]
+    Donor {
+        /// The donor's number.
+        code: u16,
+        /// The donor's words.
+        message: String,
+        /// What to do next.
+        hint: &'static str,
+    },
+
+    /// The donor does not speak the clone protocol.
+    #[error("plugin 'clone' is not loaded on the donor")]
+    NoClonePlugin,
+
     /// The account lacks a privilege.
     #[error(
         "access denied; you need (at least one of) the {privilege} privilege(s) for this operation"
@@ -212,10 +227,22 @@ impl Error {
             Self::NotASet { .. } => 1024,
             Self::NotTracked { .. } | Self::NotReached { .. } => 3803,
             Self::NoResetPoint(_) => 1815,
-            Self::Refused { code, .. } => *code,
+            Self::Refused { code, .. } | Self::Donor { code, .. } => *code,
+            Self::NoClonePlugin => 1524,
             Self::History(_) => 3862,
             Self::BrokenChain { .. } | Self::RedoLost { .. } => 1105,
         }
+    }
+
+    /// Whether it is found out before a clone begins: it leaves no row in the history.
+    pub(crate) fn is_before_begin(&self) -> bool {
+        matches!(
+            self,
+            Self::TargetExists(_)
+                | Self::TargetInDataDirectory(_)
+                | Self::NotASet { .. }
+                | Self::BrokenChain(_)
+        )
     }
 
     /// What to do next, where that can be said.
@@ -225,7 +252,12 @@ impl Error {
                 return Some(format!("Run as an administrator: {grant}"));
             }
             Self::History(error) => return error.hint(),
-            Self::Refused { hint, .. } | Self::BrokenChain { hint, .. } => hint,
+            Self::Refused { hint, .. }
+            | Self::Donor { hint, .. }
+            | Self::BrokenChain { hint, .. } => hint,
+            Self::NoClonePlugin => {
+                "Run on the donor: INSTALL PLUGIN clone SONAME 'mysql_clone.so';"
+            }
             Self::BadPage { .. } => {
                 "Check the table (CHECK TABLE) and the disk below it; nothing usable was left behind."
             }

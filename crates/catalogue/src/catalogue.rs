@@ -51,9 +51,13 @@ impl Catalogue {
 
     /// Records that a clone starts in this process: a row `In Progress` with its seven stages.
     pub fn begin(&self, clone: &NewClone) -> Result<CloneId> {
-        let now = times::now_us();
+        self.begin_at(clone, times::now_us())
+    }
+
+    /// As [`Self::begin`], of a clone that began at `begin_us` (microseconds since 1970 UTC).
+    pub fn begin_at(&self, clone: &NewClone, begin_us: i64) -> Result<CloneId> {
         let (id, lock) = self.write("record a clone", |transaction| {
-            let id = insert_clone(transaction, clone, now)?;
+            let id = insert_clone(transaction, clone, begin_us)?;
             // Held before the row becomes visible, so that nobody takes the clone for abandoned.
             // A file system without locks leaves the other sign of life, the process itself.
             Ok((id, RunLock::take(&self.dir, id).ok()))

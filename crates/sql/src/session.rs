@@ -30,6 +30,8 @@ pub struct Session {
     /// User variables, as literals of the engine.
     pub(crate) user_variables: BTreeMap<String, String>,
     pub(crate) messages: Vec<Message>,
+    /// Version and cipher of the connection's TLS.
+    pub(crate) tls: Option<(&'static str, String)>,
 }
 
 /// A row of `SHOW WARNINGS`.
@@ -93,7 +95,15 @@ impl Session {
             variables: BTreeMap::new(),
             user_variables: BTreeMap::new(),
             messages: Vec::new(),
+            tls: None,
         }
+    }
+
+    /// The session of a client that came over TLS of this version, with this cipher.
+    #[must_use]
+    pub fn over_tls(mut self, names: Option<(&'static str, String)>) -> Self {
+        self.tls = names;
+        self
     }
 
     /// The session's number.
@@ -183,10 +193,6 @@ impl Session {
         let cancelled = self.process.begin(parser.redacted());
         let result = self.answer(parser, &cancelled);
         self.process.end();
-        let result = match result {
-            Ok(_) if self.is_killed() => Err(SqlError::interrupted()),
-            other => other,
-        };
         if let Err(error) = &result {
             tracing::debug!(
                 session = self.id(),

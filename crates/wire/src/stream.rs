@@ -150,6 +150,27 @@ impl Stream {
         !matches!(self, Self::Plain(_))
     }
 
+    /// Version and cipher of TLS, by OpenSSL's names as MySQL shows them.
+    pub(crate) fn tls_names(&self) -> Option<(&'static str, String)> {
+        let (version, suite) = match self {
+            Self::Plain(_) => return None,
+            Self::Tls(tls) => (
+                tls.conn.protocol_version(),
+                tls.conn.negotiated_cipher_suite(),
+            ),
+            Self::ServerTls(tls) => (
+                tls.conn.protocol_version(),
+                tls.conn.negotiated_cipher_suite(),
+            ),
+        };
+        let version = match version {
+            Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
+            _ => "TLSv1.3",
+        };
+        let suite = suite.map(|suite| format!("{:?}", suite.suite()));
+        Some((version, tls::openssl_name(&suite.unwrap_or_default())))
+    }
+
     /// Performs the TLS handshake on a plain stream.
     pub(crate) fn into_tls(self, client: ClientConnection) -> Result<Self, Error> {
         match self {

@@ -113,6 +113,20 @@ impl Trust {
     }
 }
 
+/// OpenSSL's name of a cipher suite, from the name of its standard.
+pub(crate) fn openssl_name(suite: &str) -> String {
+    if let Some(rest) = suite.strip_prefix("TLS13_") {
+        return format!("TLS_{rest}");
+    }
+    let name = suite.trim_start_matches("TLS_").replace("_WITH_", "_");
+    let name = name
+        .replace("AES_128", "AES128")
+        .replace("AES_256", "AES256");
+    // What follows this cipher is its only digest.
+    let name = name.replace("CHACHA20_POLY1305_SHA256", "CHACHA20_POLY1305");
+    name.replace('_', "-")
+}
+
 pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     let read = |source| failed(format!("read certificates from {}", path.display()), source);
     let certificates: Vec<_> = CertificateDer::pem_file_iter(path)
@@ -216,4 +230,24 @@ impl ServerCertVerifier for Verifier {
 /// makes and many servers use.
 fn unauthenticated() -> HandshakeSignatureValid {
     HandshakeSignatureValid::assertion()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn ciphers_have_the_names_that_servers_show() {
+        for (suite, name) in [
+            ("TLS13_AES_256_GCM_SHA384", "TLS_AES_256_GCM_SHA384"),
+            (
+                "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+                "ECDHE-RSA-AES128-GCM-SHA256",
+            ),
+            (
+                "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+                "ECDHE-ECDSA-CHACHA20-POLY1305",
+            ),
+        ] {
+            assert_eq!(super::openssl_name(suite), name);
+        }
+    }
 }

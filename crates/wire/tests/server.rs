@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use innoclone_wire::server::{
     Accounts, Answer, Column, ColumnKind, FixedAccounts, Handler, Interruption, LocalAccounts,
-    Refusal, Server, ServerOptions, ServerTls, Session, StoredPassword, Table, Value,
+    Refusal, Server, ServerOptions, ServerRsa, ServerTls, Session, StoredPassword, Table, Value,
 };
 use innoclone_wire::{ConnectOptions, Connection, Endpoint, Error, SslMode};
 use support::{chain, connect, refused, user, wait_until};
@@ -192,7 +192,14 @@ fn the_stock_client_logs_in_by_every_way() {
     let tcp = at.tcp_args();
     let socket = format!("--socket={}", at.socket.display());
     let ways: [&[&str]; 4] = [
-        &[&tcp[0], &tcp[1], &tcp[2], "--ssl-mode=DISABLED"],
+        &[
+            &tcp[0],
+            &tcp[1],
+            &tcp[2],
+            "--ssl-mode=DISABLED",
+            // Of somebody who is not known the password is asked for.
+            "--get-server-public-key",
+        ],
         &[&tcp[0], &tcp[1], &tcp[2], "--ssl-mode=REQUIRED"],
         &[&socket],
         &[&socket, "--ssl-mode=REQUIRED"],
@@ -489,9 +496,113 @@ fn a_servers_accounts_log_in_with_what_they_may_do() {
             assert_eq!(error.code(), Some(1045), "{name}: {error}");
         }
     }
+    // Over plain TCP the password comes encrypted.
+    let asks = ConnectOptions {
+        get_server_public_key: true,
+        ..at.plain()
+    };
+    connect(&user(asks.clone(), "admin", "pass")).close();
+    for (name, password) in [("admin", "wrong"), ("admin", ""), ("nobody", "x")] {
+        let error = refused(&user(asks.clone(), name, password));
+        assert_eq!(error.code(), Some(1045), "{name}: {error}");
+    }
     let error = refused(&user(at.plain(), "admin", "pass"));
-    assert_eq!(error.code(), Some(1045));
-    assert!(error.to_string().contains("TLS"), "{error}");
+    assert!(error.to_string().contains("secure connection"), "{error}");
+}
+
+#[test]
+fn the_rsa_key_may_be_one_of_a_file_on_both_sides() {
+    let [key, public] = ["private_key.pem", "public_key.pem"].map(|name| REAL.datadir().join(name));
+    let options = ServerOptions {
+        rsa: ServerRsa::from_file(&key).unwrap(),
+        ..with_tls()
+    };
+    let accounts = LocalAccounts::new(support::socket(&REAL), Vec::new());
+    let at = serve(options, Arc::new(accounts));
+    let tcp = at.tcp_args();
+    let public_key = format!("--server-public-key-path={}", public.display());
+    for how in [public_key.as_str(), "--get-server-public-key"] {
+        let way = [&tcp[0], &tcp[1], &tcp[2], "--ssl-mode=DISABLED", how];
+        let login = ["--user=admin", "--execute=SELECT who()"];
+        let (ok, text) = output(stock(&way).args(login).arg("--password=pass"));
+        assert!(ok && text.contains("admin\t"), "{how}: {text}");
+        let (ok, text) = output(stock(&way).args(login).arg("--password=wrong"));
+        assert!(!ok && text.contains("ERROR 1045 (28000)"), "{how}: {text}");
+    }
+    let (ok, text) = output(
+        stock(&[&tcp[0], &tcp[1], &tcp[2], "--ssl-mode=DISABLED"]).args([
+            "--user=admin",
+            "--password=pass",
+            "--execute=SELECT who()",
+        ]),
+    );
+    // The client itself, which was not told to trust a key that it asks for.
+    assert!(!ok && text.contains("ERROR 2061"), "{text}");
+    assert!(ServerRsa::from_file(&public).is_err());
+}
+
+/// A client's side of a login that is made byte by byte.
+#[test]
+fn blocks_that_are_no_password_are_refused() {
+    let accounts = LocalAccounts::new(support::socket(&REAL), Vec::new());
+    let at = serve(with_tls(), Arc::new(accounts));
+    let packet = |number: u8, payload: &[u8]| {
+        let mut bytes = (payload.len() as u32).to_le_bytes();
+        bytes[3] = number;
+        [&bytes, payload].concat()
+    };
+    let answer = |socket: &mut TcpStream| {
+        let mut head = [0; 4];
+        socket.read_exact(&mut head).unwrap();
+        let len = u32::from_le_bytes([head[0], head[1], head[2], 0]) as usize;
+        let mut payload = vec![0; len];
+        socket.read_exact(&mut payload).unwrap();
+        payload
+    };
+    let mut login = 0x0028_A205_u32.to_le_bytes().to_vec();
+    login.extend_from_slice(&[0, 0, 0, 1, 45]);
+    login.extend_from_slice(&[0; 23]);
+    login.extend_from_slice(b"admin\0\x20");
+    login.extend_from_slice(&[7; 32]);
+    login.extend_from_slice(b"caching_sha2_password\0");
+    for ask in [false, true] {
+        for block in [
+            vec![],
+            vec![0],
+            vec![2],
+            b"pass\0".to_vec(),
+            vec![0; 256],
+            vec![0xFF; 256],
+            vec![1; 257],
+            vec![1; 60 << 10],
+        ] {
+            if !ask && block == [2] {
+                continue;
+            }
+            let mut socket = TcpStream::connect(("127.0.0.1", at.port)).unwrap();
+            answer(&mut socket);
+            socket.write_all(&packet(1, &login)).unwrap();
+            assert_eq!(answer(&mut socket), [1, 4]);
+            let mut number = 3;
+            if ask {
+                socket.write_all(&packet(number, &[2])).unwrap();
+                let key = answer(&mut socket);
+                assert!(key.starts_with(b"\x01-----BEGIN PUBLIC KEY-----\n"));
+                number += 2;
+            }
+            socket.write_all(&packet(number, &block)).unwrap();
+            let refused = answer(&mut socket);
+            assert_eq!(refused[..3], [0xFF, 0x15, 0x04], "{ask} {}", block.len());
+        }
+    }
+    // More than any login needs.
+    let mut socket = TcpStream::connect(("127.0.0.1", at.port)).unwrap();
+    answer(&mut socket);
+    socket.write_all(&packet(1, &login)).unwrap();
+    assert_eq!(answer(&mut socket), [1, 4]);
+    let _ = socket.write_all(&packet(3, &vec![1; 1 << 20]));
+    let _ = socket.read_to_end(&mut Vec::new());
+    wait_until("all have ended", || at.server.connections().count() == 0);
 }
 
 #[test]
@@ -511,10 +622,8 @@ fn a_stored_password_is_checked_in_clear_first_and_by_proof_then() {
         with_tls(),
         Arc::new(FixedAccounts::default().with_stored("kept", stored)),
     );
-    assert_eq!(
-        refused(&user(at.plain(), "kept", "pass word")).code(),
-        Some(1045)
-    );
+    let error = refused(&user(at.plain(), "kept", "pass word"));
+    assert!(error.to_string().contains("secure connection"), "{error}");
     assert_eq!(
         refused(&user(at.tcp(), "kept", "password")).code(),
         Some(1045)

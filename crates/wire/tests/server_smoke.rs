@@ -71,3 +71,15 @@ fn damaged_conversations_end_the_session_and_nothing_else() {
         fuzz_bodies::server(&bytes);
     }
 }
+
+#[test]
+fn what_comes_in_place_of_an_encrypted_password_is_a_wrong_one() {
+    let mut random = Random(0x0123_4567_89AB_CDEF);
+    for len in [0, 1, 2, 255, 256, 257, 512, 16_384, 65_536, 70_000] {
+        fuzz_bodies::login_block(&vec![2; len]);
+        for _ in 0..6 {
+            let block: Vec<u8> = (0..len).map(|_| random.below(256) as u8).collect();
+            fuzz_bodies::login_block(&block);
+        }
+    }
+}

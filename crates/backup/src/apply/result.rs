@@ -98,7 +98,7 @@ fn own_files_of(increment: &BackupSet) -> Result<Vec<(&'static str, Vec<u8>)>> {
     let lsn = &increment.manifest().lsn;
     let checkpoints = Checkpoints {
         start_lsn: Lsn::ZERO,
-        page_track_lsn: lsn.page_track,
+        page_track_lsn: increment.manifest().next_start(),
         end_lsn: lsn.end,
     };
     let mut files = vec![(CHECKPOINTS, checkpoints.to_text().into_bytes())];

@@ -1,7 +1,7 @@
 //! `backup`: a running instance, of this host or another, into a backup set, recorded in the
 //! catalogue from the start.
 
-use crate::donor::instance::{InstanceDonor, InstanceOptions};
+use crate::donor::instance::{IncrementFrom, InstanceDonor, InstanceOptions};
 use crate::donor::remote::{RemoteDonor, RemoteOptions};
 use crate::recipient::{BackupSetRecipient, Compression, Recipient, SetOptions, Snapshot, Target};
 use crate::set::{BinlogPosition, CloneRecord, LsnRecord, PagesBy, SetId, SetKind};
@@ -46,7 +46,7 @@ pub struct BackupReport {
     pub kind: SetKind,
     /// Directory of the set.
     pub destination: PathBuf,
-    /// LSNs.
+    /// LSNs; that of page tracking as `PAGE_TRACK_LSN` is shown.
     pub lsn: LsnRecord,
     /// Binary log position at the end LSN.
     pub binlog: BinlogPosition,
@@ -71,16 +71,23 @@ pub fn backup(request: &BackupRequest, catalogue: &Catalogue, job: &Job) -> Resu
     let at = Instant::now();
     let target = Target::new(&request.to, false)?;
     target.check_empty()?;
-    let mut donor = InstanceDonor::open(request.instance.clone(), job).map_err(|e| job.cause(e))?;
-    target.check_outside(&donor.own_directories())?;
-    let begun = Begun {
+    target.check_makeable()?;
+    let mut begun = Begun {
         at,
+        began_us: now_us(),
         kind: kind_of(request.instance.from.is_some()),
-        pid: donor.connection_id(),
-        source: "LOCAL INSTANCE".to_owned(),
-        start_lsn: donor.start_lsn(),
+        pid: 0,
+        source: Source::Instance,
+        start_lsn: start_of(request.instance.from.as_ref()),
         compression: request.compression,
     };
+    let mut donor = match InstanceDonor::open(request.instance.clone(), job) {
+        Ok(donor) => donor,
+        Err(error) => return Err(begun.failed(job.cause(error), &target, catalogue, job)),
+    };
+    target.check_outside(&donor.own_directories())?;
+    begun.pid = donor.connection_id();
+    begun.start_lsn = donor.start_lsn();
     let mut locked_for = Duration::ZERO;
     let report = make(&begun, target, catalogue, job, |recipient| {
         let result = engine::run(&mut donor, recipient, job);
@@ -104,21 +111,28 @@ pub fn backup_remote(
     let at = Instant::now();
     let target = Target::new(&request.to, false)?;
     target.check_empty()?;
+    target.check_makeable()?;
     let scratch = target.path().to_owned();
     let options = RemoteOptions {
         // Whole files are compressed as they come; deltas are written in any order first.
         in_order: request.compression.is_some() && request.remote.from.is_none(),
         ..request.remote.clone()
     };
-    let mut donor = RemoteDonor::open(options, &scratch, job).map_err(|e| job.cause(e))?;
-    let begun = Begun {
+    let mut begun = Begun {
         at,
+        began_us: now_us(),
         kind: kind_of(request.remote.from.is_some()),
-        pid: donor.connection_id(),
-        source: donor.source().to_owned(),
-        start_lsn: donor.start_lsn(),
+        pid: 0,
+        source: Source::Remote(request.remote.connect.endpoint.clone()),
+        start_lsn: start_of(request.remote.from.as_ref()),
         compression: request.compression,
     };
+    let mut donor = match RemoteDonor::open(options, &scratch, job) {
+        Ok(donor) => donor,
+        Err(error) => return Err(begun.failed(job.cause(error), &target, catalogue, job)),
+    };
+    begun.pid = donor.connection_id();
+    begun.start_lsn = donor.start_lsn();
     make(&begun, target, catalogue, job, |recipient| {
         let result = engine::run(&mut donor, recipient, job);
         drop(donor);
@@ -126,14 +140,99 @@ pub fn backup_remote(
     })
 }
 
-/// A backup that has a donor.
+/// A backup whose target is there to be written.
 struct Begun {
     at: Instant,
+    began_us: i64,
     kind: SetKind,
+    /// The session on the donor; zero without one.
     pid: u64,
-    source: String,
+    source: Source,
     start_lsn: Lsn,
     compression: Option<Compression>,
+}
+
+/// What is backed up.
+enum Source {
+    Instance,
+    Remote(wire::Endpoint),
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Instance => f.write_str("LOCAL INSTANCE"),
+            Self::Remote(endpoint) => endpoint.fmt(f),
+        }
+    }
+}
+
+/// As the server begins its messages.
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
+}
+
+impl Begun {
+    /// What the row says when it has failed.
+    fn outcome(&self, error: &Error) -> Outcome {
+        let told = match &self.source {
+            Source::Remote(donor) => error.of_clone_from(donor),
+            Source::Instance => None,
+        };
+        let (code, text) = told.unwrap_or_else(|| (error.code(), capitalised(&error.to_string())));
+        Outcome {
+            error_no: i32::from(code),
+            error_message: text,
+            start_lsn: self.start_lsn.get(),
+            ..Outcome::default()
+        }
+    }
+
+    /// Where the rows of this backup come from.
+    fn row(&self, target: &Target, job: &Job) -> NewClone {
+        // What a user has to stop: the session that asked, else the one on the donor.
+        let pid = job.session().unwrap_or(self.pid);
+        NewClone {
+            pid: pid.cast_signed(),
+            clone_type: match self.kind {
+                SetKind::Full => CloneType::Full,
+                SetKind::Increment => CloneType::Increment,
+            },
+            source: self.source.to_string(),
+            destination: target.path().display().to_string(),
+            start_lsn: self.start_lsn.get(),
+        }
+    }
+
+    /// Records that it failed before anything was written, unless it had not even begun.
+    fn failed(&self, error: Error, target: &Target, catalogue: &Catalogue, job: &Job) -> Error {
+        let is_refused = error.is_before_begin()
+            || (matches!(self.source, Source::Instance)
+                && matches!(error, Error::Privilege { .. }));
+        if !is_refused {
+            let row = catalogue.begin_at(&self.row(target, job), self.began_us);
+            let recorded = row.and_then(|id| catalogue.fail(id, &self.outcome(&error)));
+            if let Err(error) = recorded {
+                tracing::error!(%error, "a failed backup could not be recorded in the history");
+            }
+        }
+        error
+    }
+}
+
+fn now_us() -> i64 {
+    jiff::Timestamp::now().as_microsecond()
+}
+
+/// The LSN that an increment was asked to begin at, where it is known.
+fn start_of(from: Option<&IncrementFrom>) -> Lsn {
+    match from {
+        Some(IncrementFrom::StartLsn(lsn)) => *lsn,
+        _ => Lsn::ZERO,
+    }
 }
 
 fn kind_of(is_increment: bool) -> SetKind {
@@ -154,20 +253,9 @@ fn make(
 ) -> Result<BackupReport> {
     let kind = begun.kind;
     let destination = target.path().to_owned();
-    // What a user has to stop: the session that asked, else the one on the donor.
-    let pid = job.session().unwrap_or(begun.pid);
-    let pid = pid.cast_signed();
+    let row = begun.row(&target, job);
     let id = catalogue
-        .begin(&NewClone {
-            pid,
-            clone_type: match kind {
-                SetKind::Full => CloneType::Full,
-                SetKind::Increment => CloneType::Increment,
-            },
-            source: begun.source.clone(),
-            destination: destination.display().to_string(),
-            start_lsn: begun.start_lsn.get(),
-        })
+        .begin_at(&row, begun.began_us)
         .map_err(Error::History)?;
     let set_id = SetId::random().map_err(|e| Error::refused(1105, e.to_string(), ""))?;
     let options = SetOptions {
@@ -175,11 +263,11 @@ fn make(
         id: set_id.clone(),
         clone: CloneRecord {
             id: id.get(),
-            pid,
-            begin_us: begin_of(catalogue, id),
+            pid: row.pid,
+            begin_us: begun.began_us,
             end_us: 0,
-            source: begun.source.clone(),
-            destination: destination.display().to_string(),
+            source: row.source,
+            destination: row.destination,
         },
     };
     let recipient = BackupSetRecipient::new(target, options, job);
@@ -190,14 +278,17 @@ fn make(
         };
         clone(&recipient)
     });
-    finish_record(catalogue, id, &set_id, &result);
+    finish_record(catalogue, id, &set_id, begun, &result);
     let snapshot = result?;
     Ok(BackupReport {
         id: id.get(),
         set_id,
         kind,
         destination,
-        lsn: snapshot.lsn,
+        lsn: LsnRecord {
+            page_track: snapshot.next_start(),
+            ..snapshot.lsn
+        },
         binlog: snapshot.binlog,
         pages_by: snapshot.pages_by,
         sealed_by: snapshot
@@ -208,16 +299,6 @@ fn make(
         lock_seconds: 0.0,
         seconds: begun.at.elapsed().as_secs_f64(),
     })
-}
-
-/// When the row says the clone began: the set records the same.
-fn begin_of(catalogue: &Catalogue, id: CloneId) -> i64 {
-    let running = catalogue.running().unwrap_or_default();
-    let own = running.into_iter().find(|clone| clone.id == id);
-    own.map_or_else(
-        || jiff::Timestamp::now().as_microsecond(),
-        |clone| clone.begin_us,
-    )
 }
 
 /// Runs `work` while another thread writes its progress to the catalogue.
@@ -281,7 +362,13 @@ fn per_second(bytes: u64, time: Duration) -> u64 {
 
 /// Records the end. When that fails the result stands: a sealed set says the same as the row would,
 /// and the catalogue can be rebuilt from it.
-fn finish_record(catalogue: &Catalogue, id: CloneId, set_id: &SetId, result: &Result<Snapshot>) {
+fn finish_record(
+    catalogue: &Catalogue,
+    id: CloneId,
+    set_id: &SetId,
+    begun: &Begun,
+    result: &Result<Snapshot>,
+) {
     let recorded = match result {
         Ok(snapshot) => catalogue.complete(
             id,
@@ -290,20 +377,13 @@ fn finish_record(catalogue: &Catalogue, id: CloneId, set_id: &SetId, result: &Re
                 binlog_position: snapshot.binlog.position,
                 gtid_executed: snapshot.binlog.gtid_executed.clone(),
                 start_lsn: snapshot.lsn.start.get(),
-                page_track_lsn: snapshot.lsn.page_track.get(),
+                page_track_lsn: snapshot.next_start().get(),
                 end_lsn: snapshot.lsn.end.get(),
                 set_id: Some(set_id.to_string()),
                 ..Outcome::default()
             },
         ),
-        Err(error) => catalogue.fail(
-            id,
-            &Outcome {
-                error_no: i32::from(error.code()),
-                error_message: error.to_string(),
-                ..Outcome::default()
-            },
-        ),
+        Err(error) => catalogue.fail(id, &begun.outcome(error)),
     };
     if let Err(error) = recorded {
         tracing::error!(%error, "the end of the backup could not be recorded in the history");

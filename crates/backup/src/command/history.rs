@@ -72,7 +72,7 @@ fn row_of(set: &BackupSet) -> HistoryRow {
         binlog_position: binlog.position,
         gtid_executed: binlog.gtid_executed.clone(),
         start_lsn: lsn.start.get(),
-        page_track_lsn: lsn.page_track.get(),
+        page_track_lsn: manifest.next_start().get(),
         end_lsn: lsn.end.get(),
     }
 }

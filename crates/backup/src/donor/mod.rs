@@ -1,6 +1,7 @@
 //! Donors: what yields a snapshot.
 
 pub mod chain;
+mod connecting;
 pub mod instance;
 mod redo_files;
 pub mod remote;

@@ -18,6 +18,7 @@ pub use target::{Target, free_space};
 use crate::set::{BinlogPosition, LsnRecord, Means, PagesBy, ServerRecord, SetId, SetKind};
 use crate::{FileDesc, FileId, Job, Result, Sealing, Stage};
 use innodb::ids::PageNo;
+use innodb::lsn::Lsn;
 use roaring::RoaringBitmap;
 use std::sync::Arc;
 
@@ -72,6 +73,13 @@ pub struct Snapshot {
     pub keys: Option<Arc<Sealing>>,
     /// `LOCAL INSTANCE`, or host and port.
     pub source: String,
+}
+
+impl Snapshot {
+    /// `PAGE_TRACK_LSN`.
+    pub(crate) fn next_start(&self) -> Lsn {
+        self.lsn.next_start(self.means.as_ref())
+    }
 }
 
 /// Bytes of a turn where order does not matter: enough that opening the files does not count.

@@ -81,6 +81,27 @@ impl Target {
         Ok(())
     }
 
+    /// Fails when the directory could not be made or written to, as far as that can be told without
+    /// making it.
+    pub(crate) fn check_makeable(&self) -> Result<()> {
+        let failed = |source| Error::io("create directory", &self.path, source);
+        let there = self.path.ancestors().find_map(|path| {
+            let meta = std::fs::metadata(path);
+            let is_missing = |e: &std::io::Error| e.kind() == std::io::ErrorKind::NotFound;
+            (!meta.as_ref().is_err_and(is_missing)).then_some((path, meta))
+        });
+        let Some((path, meta)) = there else {
+            return Ok(());
+        };
+        if !meta.map_err(failed)?.is_dir() {
+            return Err(failed(std::io::Error::from_raw_os_error(
+                rustix::io::Errno::NOTDIR.raw_os_error(),
+            )));
+        }
+        let wanted = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+        rustix::fs::access(path, wanted).map_err(|errno| failed(errno.into()))
+    }
+
     /// Fails when the target lies in one of the server's directories, or one of them in it.
     pub fn check_outside(&self, directories: &[PathBuf]) -> Result<()> {
         let found = self.overlaps(directories.iter().map(PathBuf::as_path));

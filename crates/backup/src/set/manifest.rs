@@ -135,6 +135,22 @@ pub struct LsnRecord {
     pub end: Lsn,
 }
 
+impl LsnRecord {
+    /// What is shown as `PAGE_TRACK_LSN`, for `START_LSN` of the next increment: where page
+    /// tracking began; of a set that came over the network (`means`) not more than its checkpoint,
+    /// and without tracking that. Increments over the network find pages by their LSN, and every
+    /// change below the checkpoint is in the pages. Of page tracking the checkpoint says nothing:
+    /// what was flushed from it on need not have been tracked. So [`page_track`](Self::page_track)
+    /// itself stays zero then, and no increment by page tracking can be linked to the set.
+    pub fn next_start(&self, means: Option<&Means>) -> Lsn {
+        match (means, self.page_track) {
+            (None, track) => track,
+            (Some(_), Lsn::ZERO) => self.checkpoint,
+            (Some(_), track) => track.min(self.checkpoint),
+        }
+    }
+}
+
 /// A binary log position with the transactions executed there.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BinlogPosition {
@@ -323,6 +339,11 @@ impl Manifest {
             .iter()
             .flat_map(|file| &file.stored)
             .chain(&self.own_files)
+    }
+
+    /// `PAGE_TRACK_LSN`, see [`LsnRecord::next_start`].
+    pub fn next_start(&self) -> Lsn {
+        self.lsn.next_start(self.means.as_ref())
     }
 
     /// An increment may start here if it follows page tracking; `None` without tracking.

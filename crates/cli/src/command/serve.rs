@@ -15,7 +15,7 @@ use serde::Serialize;
 use sql::endpoint::{Clients, Config, EndpointAccounts, hashed};
 use sql::{SERVER_VERSION, Service, ServiceOptions};
 use wire::Endpoint;
-use wire::server::{LocalAccounts, Server, ServerOptions, ServerTls};
+use wire::server::{LocalAccounts, Server, ServerOptions, ServerRsa, ServerTls};
 
 use crate::answer::{Answer, Ending};
 use crate::connection::ConnectionArgs;
@@ -40,6 +40,10 @@ pub(crate) struct ServeArgs {
     /// Key of the certificate for clients (PEM).
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// RSA key (PEM) by which passwords come over TCP without TLS; without one a new one is made
+    /// when it is needed.
+    #[arg(long, value_name = "FILE", conflicts_with = "donor")]
+    rsa_private_key: Option<PathBuf>,
     /// Refuse connections over TCP without TLS, also from this host.
     #[arg(long)]
     require_tls: bool,
@@ -170,6 +174,8 @@ impl ServeArgs {
             }
         };
         let tls = tls.map_err(|error| Failure::Usage(format!("TLS: {}", causes(&error))))?;
+        let key_file = self.rsa_private_key.as_deref();
+        let key_file = key_file.or(config.rsa_private_key.as_deref());
         let default = ServerOptions::default();
         let plain = self.allow_plain_tcp || config.allow_plain_tcp;
         let beyond = endpoints.iter().any(|endpoint| !is_of_this_host(endpoint));
@@ -179,6 +185,7 @@ impl ServeArgs {
         Ok(ServerOptions {
             version: SERVER_VERSION.to_owned(),
             tls: Some(tls),
+            rsa: rsa(key_file)?,
             require_tls: self.require_tls || (beyond && !plain),
             max_connections: config.max_connections.unwrap_or(default.max_connections),
             ..default
@@ -191,6 +198,14 @@ fn accounts(config: &Config, local: &wire::ConnectOptions) -> Result<EndpointAcc
     let with_local = config.local_accounts.unwrap_or(users.is_empty());
     let local = with_local.then(|| LocalAccounts::new(local.clone(), Vec::new()));
     Ok(EndpointAccounts::new(users, local))
+}
+
+/// The key by which passwords come over plain TCP.
+fn rsa(file: Option<&Path>) -> Result<ServerRsa, Failure> {
+    let Some(file) = file else {
+        return Ok(ServerRsa::default());
+    };
+    ServerRsa::from_file(file).map_err(|error| Failure::Usage(causes(&error)))
 }
 
 /// An address, or a path: what has a slash.

@@ -49,11 +49,16 @@ impl Daemon {
         ]
         .concat();
         let mut command = world.to_server(&all);
+        change(&mut command);
+        Self::by(world, command)
+    }
+
+    /// A daemon by a command that has it listen at a port of 127.0.0.1 and at `endpoint`.
+    pub(crate) fn by(world: World, mut command: Command) -> Self {
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
-        change(&mut command);
         let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (sender, log) = channel();
@@ -71,12 +76,9 @@ impl Daemon {
             log,
             heard: String::new(),
         };
-        let line = daemon.wait_for("listening address=127.0.0.1:");
-        line.rsplit_once(':')
-            .unwrap()
-            .1
-            .trim()
-            .clone_into(&mut daemon.port);
+        let line = daemon.wait_for("127.0.0.1:");
+        let (_, port) = line.split_once("127.0.0.1:").unwrap();
+        daemon.port = port.chars().take_while(char::is_ascii_digit).collect();
         daemon.wait_for("listening on socket");
         daemon
     }
@@ -108,6 +110,20 @@ impl Daemon {
         command.args(["--table", "--commands", "--default-character-set=utf8mb4"]);
         command.env_remove("MYSQL_PWD");
         command
+    }
+
+    /// The `mysql` client as `user` over TCP.
+    pub(crate) fn by_tcp(&self, user: &str, words: &[&str]) -> Command {
+        let mut command = self.world.server.install().command("mysql");
+        let port = format!("--port={}", self.port);
+        command.args(["--protocol=TCP", "--host=127.0.0.1", &port, "--batch"]);
+        command.arg(format!("--user={user}")).args(words);
+        command
+    }
+
+    /// The process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.0.id()
     }
 
     /// Runs statements as root.
@@ -163,6 +179,33 @@ impl Daemon {
         let status = self.process.0.wait().unwrap();
         assert!(status.success(), "{status}\n{}", self.heard);
         (self.world, self.heard)
+    }
+}
+
+/// A session of a server that keeps what its statements got, until it is dropped.
+pub(crate) struct Holder(Guarded);
+
+impl Holder {
+    /// Runs statements that come to an end.
+    pub(crate) fn of(server: &testkit::Server, statements: &str) -> Self {
+        let mut holder = Self::waiting(server, &format!("{statements}; SELECT 'it is held'"));
+        let output = BufReader::new(holder.0.0.stdout.take().unwrap());
+        let mut lines = output.lines().map_while(Result::ok);
+        assert!(lines.any(|line| line == "it is held"), "{statements}");
+        holder
+    }
+
+    /// Begins statements of which one waits.
+    pub(crate) fn waiting(server: &testkit::Server, statements: &str) -> Self {
+        let mut command = server.install().command("mysql");
+        let socket = format!("--socket={}", server.socket().display());
+        command.args([&socket, "--user=root", "--batch", "--unbuffered"]);
+        command.args(["--skip-column-names"]);
+        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = piped.stderr(Stdio::null()).spawn().unwrap();
+        let stdin = child.stdin.as_mut().unwrap();
+        writeln!(stdin, "{statements};").unwrap();
+        Self(Guarded(child))
     }
 }
 

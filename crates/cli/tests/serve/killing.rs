@@ -9,14 +9,14 @@ use crate::common::Ended;
 use crate::daemon::{Daemon, PATIENCE};
 
 /// A client with its input open, so that a statement is sent at once.
-struct Prompt {
+pub(crate) struct Prompt {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
 }
 
 impl Prompt {
-    fn open(daemon: &Daemon) -> Self {
+    pub(crate) fn open(daemon: &Daemon) -> Self {
         let mut command = daemon.client("root");
         command.args(["--skip-table", "--batch", "--skip-column-names"]);
         command.args(["--unbuffered", "--skip-reconnect"]);
@@ -35,11 +35,11 @@ impl Prompt {
         }
     }
 
-    fn send(&mut self, statement: &str) {
+    pub(crate) fn send(&mut self, statement: &str) {
         writeln!(self.input, "{statement};").unwrap();
     }
 
-    fn value(&mut self, query: &str) -> String {
+    pub(crate) fn value(&mut self, query: &str) -> String {
         self.send(query);
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
@@ -48,7 +48,7 @@ impl Prompt {
 
     /// Waits for the end of what was sent; fails when that takes too long.
     #[track_caller]
-    fn end(mut self) -> Ended {
+    pub(crate) fn end(mut self) -> Ended {
         drop(self.input);
         let begin = Instant::now();
         while self.child.try_wait().unwrap().is_none() {
@@ -76,7 +76,7 @@ impl Random {
 /// Fails unless within seconds DDL works, and neither a backup lock nor a consumer of the redo log
 /// is left.
 #[track_caller]
-fn assert_released(daemon: &Daemon) {
+pub(crate) fn assert_released(daemon: &Daemon) {
     let server = &daemon.world.server;
     let ddl = "SET SESSION lock_wait_timeout = 60; CREATE DATABASE locks; DROP DATABASE locks";
     server.sql(ddl).unwrap();
@@ -156,7 +156,8 @@ fn a_clone_is_killed_at_any_moment() {
             daemon.wait_for(line);
         }
         std::thread::sleep(random.below(length));
-        killer.send(&format!("KILL {pid}"));
+        let kill = if round % 4 < 2 { "KILL" } else { "KILL QUERY" };
+        killer.send(&format!("{kill} {pid}"));
 
         let ended = clone.end();
         let row = daemon.value(&format!(
@@ -165,15 +166,18 @@ fn a_clone_is_killed_at_any_moment() {
         let is_marked = Path::new(&set).join("#clone/#status_in_progress").exists();
         let shown = format!("{line}: {row}, {}{}", ended.stdout, ended.stderr);
         if row == "Completed 0" {
-            // The set was sealed when KILL came; its client may have been told or cut off.
+            // It was about to be sealed when KILL came, or had been: the client is told so.
             assert!(bandwidth == 0 && !is_marked, "{shown}");
+            assert!(!ended.stderr.contains("1317"), "{shown}");
             daemon.world.run_alone(&["verify", &set]).expect(0);
         } else {
             killed += 1;
-            // One that had not even begun to write need not be known.
-            let is_known = row == "Failed 1317";
-            let never_was = row.is_empty() && !Path::new(&set).exists();
-            assert!(is_known || never_was, "{shown}");
+            // Also when nothing had been written.
+            assert_eq!(row, "Failed 1317", "{shown}");
+            let status = daemon.value(&format!(
+                "SELECT STATE FROM performance_schema.clone_status WHERE DESTINATION = '{set}'"
+            ));
+            assert_eq!(status, "Failed", "{shown}");
             assert!(ended.stderr.contains("ERROR 1317 (70100)"), "{shown}");
             let verified = daemon.world.run_alone(&["verify", "--quick", &set]);
             assert!(verified.status != Some(0), "{shown}");

@@ -5,9 +5,13 @@
 mod clients;
 #[path = "../common/mod.rs"]
 mod common;
+mod configured;
 mod daemon;
 mod document;
+mod errors;
 mod killing;
 mod manager;
+mod remote;
 mod sessions;
 mod stopping;
+mod waits;

@@ -31,6 +31,8 @@ pub struct Config {
     pub tls_cert: Option<PathBuf>,
     /// Key of the certificate (PEM).
     pub tls_key: Option<PathBuf>,
+    /// RSA key (PEM) by which passwords come over TCP without TLS; without one the daemon makes one.
+    pub rsa_private_key: Option<PathBuf>,
     /// Let clients from other hosts in without TLS.
     pub allow_plain_tcp: bool,
     /// Whether the accounts of the local instance may log in; by default they may if there are no

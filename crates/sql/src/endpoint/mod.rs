@@ -39,7 +39,8 @@ impl server::Handlers for Clients {
             connections.kill(id);
         };
         Box::new(Client {
-            session: Session::new(&self.0, id.into(), identity, wake_up),
+            session: Session::new(&self.0, id.into(), identity, wake_up)
+                .over_tls(client.tls.clone()),
             watch: client.watch.clone(),
         })
     }

@@ -84,9 +84,11 @@ pub(super) fn clone(
         session.messages.push(Message {
             level: "Note",
             code: 1105,
-            text: "Increments of a remote instance find changed pages by their LSN: base the next \
-                   one by INCREMENT BASED DIRECTORY; it needs no page tracking"
-                .to_owned(),
+            text:
+                "Increments of a remote instance find changed pages by their LSN and need no page \
+                   tracking: PAGE_TRACK_LSN of clone_history is the START_LSN of the next one, or \
+                   base it by INCREMENT BASED DIRECTORY"
+                    .to_owned(),
         });
     }
     Ok(())
@@ -111,7 +113,7 @@ fn check_directory(directory: &Path) -> Result<()> {
     match as_directory.symlink_metadata() {
         Ok(_) => Err(failure::exists(directory)),
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-            Err(failure::of_io(1006, &as_directory, &error))
+            Err(failure::of_io(1006, directory, &error))
         }
         Err(_) => Ok(()),
     }

@@ -60,26 +60,14 @@ pub(super) fn of_backup(error: &backup::Error, directory: &Path) -> SqlError {
 /// The error of a clone of a remote instance: what the donor says comes with its own number inside
 /// of 3862, as in the server.
 pub(super) fn of_donor(error: &backup::Error, directory: &Path, donor: &Donor) -> SqlError {
-    let backup::Error::Server { action, source } = error else {
+    let endpoint = wire::Endpoint::Tcp {
+        host: donor.host.clone(),
+        port: donor.port,
+    };
+    let Some((code, message)) = error.of_clone_from(&endpoint) else {
         return of_backup(error, directory);
     };
-    let connecting = if action.starts_with("connect ") {
-        "Connect failed: "
-    } else {
-        ""
-    };
-    let said = match source {
-        wire::Error::Server { code, message, .. } => format!("{code} : {message}"),
-        wire::Error::Connect { source, .. } => format!(
-            "2003 : Can't connect to MySQL server on '{}:{}' ({})",
-            donor.host,
-            donor.port,
-            source.raw_os_error().unwrap_or(0)
-        ),
-        other => format!("{} : {other}", other.code().unwrap_or(2013)),
-    };
-    let told = SqlError::new(3862, format!("Clone Donor Error: {connecting}{said}."));
-    with_own_hint(told, error)
+    with_own_hint(SqlError::new(code, message), error)
 }
 
 /// 1007 for a directory that is there.

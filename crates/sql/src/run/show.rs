@@ -33,7 +33,13 @@ pub(super) fn show(
             shower.filtered(NAME_VALUE, rows, filter)
         }
         Show::Status { filter } => {
-            let rows = forward::status(session, cancelled)?;
+            let mut rows = tls_status(session);
+            // What the session knows itself is not asked of the instance.
+            let is_own = matches!(filter, Filter::Like(pattern)
+                if pattern.get(..3).is_some_and(|word| word.eq_ignore_ascii_case("ssl")));
+            if !is_own {
+                rows.extend(forward::status(session, cancelled)?);
+            }
             shower.filtered(NAME_VALUE, rows, filter)
         }
         Show::ProcessList { full } => shower.processes(*full),
@@ -217,6 +223,18 @@ impl Shower<'_> {
         let rows = (0..table.shape.columns.len()).map(row).collect();
         self.filtered(if full { COLUMNS_FULL } else { COLUMNS }, rows, filter)
     }
+}
+
+/// `Ssl_cipher` and `Ssl_version`, empty without TLS.
+fn tls_status(session: &Session) -> Vec<Vec<Value>> {
+    let (version, cipher) = session
+        .tls
+        .as_ref()
+        .map_or(("", ""), |(version, cipher)| (*version, cipher.as_str()));
+    vec![
+        vec![text("Ssl_cipher"), text(cipher)],
+        vec![text("Ssl_version"), text(version)],
+    ]
 }
 
 fn warnings(session: &Session, errors_only: bool, count: bool) -> ResultSet {

@@ -62,7 +62,7 @@ pub trait Accounts: Send + Sync + fmt::Debug {
     /// What somebody may do who has proved to know the password of [`digest`](Self::digest).
     fn grants(&self, login: &Login) -> Result<Grants, Refusal>;
 
-    /// Checks a password that came over TLS or a unix socket, and says what its owner may do.
+    /// Checks a password that came over TLS, a unix socket or encrypted, and says what its owner may do.
     /// Unknown users too come here, so that nothing tells who is known.
     fn verify(&self, login: &Login, password: &Secret) -> Result<Grants, Refusal>;
 }
@@ -82,7 +82,7 @@ enum Known {
 }
 
 impl FixedAccounts {
-    /// Adds a user with a password. Such a user can log in over plain TCP.
+    /// Adds a user with a password. Such a user never has to send it.
     #[must_use]
     pub fn with_password(mut self, user: impl Into<String>, password: &Secret) -> Self {
         let known = Known::Password(PasswordDigest::of(password));
@@ -90,8 +90,8 @@ impl FixedAccounts {
         self
     }
 
-    /// Adds a user with what a server's `mysql.user` has of the password. Such a user has to come
-    /// over TLS or a unix socket for the first time.
+    /// Adds a user with what a server's `mysql.user` has of the password. Such a user has to send
+    /// the password for the first time.
     #[must_use]
     pub fn with_stored(mut self, user: impl Into<String>, stored: StoredPassword) -> Self {
         self.users.insert(user.into(), Known::Stored(stored));

@@ -8,7 +8,8 @@ use crate::{ConnectOptions, Connection, Error, Secret};
 
 /// Checks logins by logging in to a server of this host.
 ///
-/// The passwords have to come in clear, so clients come over TLS or a unix socket.
+/// The passwords have to come whole each time: what was true of an account when somebody logged in
+/// the last time need not be true any more, and the server tells nobody.
 ///
 /// The server sees us and not the client as its peer. So the account that it chose must be one that
 /// admits the client's address too: `root@localhost` does not come in from another host. An account

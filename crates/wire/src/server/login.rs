@@ -1,14 +1,14 @@
 //! The server's side of a login: greeting, TLS, proof of the password.
 //!
 //! A client whose password's digest is known proves that it knows the password, and the password
-//! stays where it is. Else it has to send the password, which it does over TLS or a unix socket
-//! only: over plain TCP the login ends there. (A server would send an RSA key then, which nothing
-//! proves to be the server's.)
+//! stays where it is. Else it has to send the password: in clear over TLS or a unix socket, encrypted
+//! with the server's RSA key over plain TCP.
 
 use super::accounts::{Accounts, Login, Peer};
 use super::answer::Refusal;
 use super::grants::Grants;
 use super::greeting::{self, LoginRequest, Reply};
+use super::rsa::ServerRsa;
 use super::{ServerOptions, encode};
 use crate::frame::Frames;
 use crate::handshake::{Capabilities, NONCE};
@@ -68,7 +68,14 @@ pub(super) fn let_in(
              --require_secure_transport=ON.",
         ))
     } else {
-        authenticate(&mut frames, &request, &login, accounts, &nonce)?
+        authenticate(
+            &mut frames,
+            &request,
+            &login,
+            accounts,
+            &options.rsa,
+            &nonce,
+        )?
     };
     match grants {
         Ok(grants) => {
@@ -108,6 +115,7 @@ fn authenticate(
     request: &LoginRequest,
     login: &Login,
     accounts: &dyn Accounts,
+    rsa: &ServerRsa,
     nonce: &[u8; NONCE],
 ) -> Result<Result<Grants, Refusal>, Error> {
     if !request.capabilities.has(Capabilities::PLUGIN_AUTH) {
@@ -140,20 +148,22 @@ fn authenticate(
     if matches!(proof.as_slice(), [] | [0]) {
         return Ok(accounts.verify(login, &Secret::new("")));
     }
-    if !login.tls && login.peer != Peer::Socket {
-        let mut refusal = login.denied(true);
-        refusal
-            .message
-            .push_str("; the password is needed in full here: connect with TLS");
-        return Ok(Err(refusal));
-    }
     frames.write(&[MORE_DATA, FULL_AUTH], &[])?;
     frames.read(&mut proof)?;
-    let password = proof
-        .strip_suffix(&[0])
-        .and_then(|text| std::str::from_utf8(text).ok());
+    let password = if login.tls || login.peer == Peer::Socket {
+        let text = proof.strip_suffix(&[0]);
+        let text = text.and_then(|text| std::str::from_utf8(text).ok());
+        text.map(Secret::new)
+    } else {
+        if proof == [KEY_REQUEST] {
+            let key = rsa.public()?;
+            frames.write(&[MORE_DATA], key.as_bytes())?;
+            frames.read(&mut proof)?;
+        }
+        rsa.decrypt(&proof, nonce)?
+    };
     Ok(match password {
-        Some(password) => accounts.verify(login, &Secret::new(password)),
+        Some(password) => accounts.verify(login, &password),
         None => Err(login.denied(true)),
     })
 }
@@ -164,4 +174,6 @@ pub(super) const PLUGIN: &str = "caching_sha2_password";
 const MORE_DATA: u8 = 0x01;
 const FAST_AUTH_OK: u8 = 0x03;
 const FULL_AUTH: u8 = 0x04;
+/// What a client sends that wants the RSA key.
+const KEY_REQUEST: u8 = 0x02;
 const MAX_LOGIN_PACKET: usize = 64 << 10;

@@ -21,6 +21,7 @@ mod listener;
 mod local;
 mod login;
 mod raw;
+mod rsa;
 mod session;
 mod statement;
 mod tls;
@@ -34,6 +35,7 @@ pub use grants::Grants;
 pub use listener::Server;
 pub use local::LocalAccounts;
 pub use raw::Raw;
+pub use rsa::ServerRsa;
 pub use session::{Handler, Handlers, Session};
 pub use tls::ServerTls;
 pub use watch::{Interruption, Watch};
@@ -47,6 +49,8 @@ pub struct ServerOptions {
     pub version: String,
     /// TLS, if it is offered.
     pub tls: Option<ServerTls>,
+    /// The key by which passwords come over TCP without TLS.
+    pub rsa: ServerRsa,
     /// Refuse logins over TCP without TLS (error 3159).
     pub require_tls: bool,
     /// Most connections at the same time; who comes later gets error 1040.
@@ -68,6 +72,7 @@ impl Default for ServerOptions {
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             tls: None,
+            rsa: ServerRsa::default(),
             require_tls: false,
             max_connections: 151,
             login_timeout: Duration::from_secs(10),

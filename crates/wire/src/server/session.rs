@@ -22,6 +22,8 @@ pub struct Session {
     pub id: u32,
     /// Who logged in, and from where.
     pub login: Login,
+    /// Version and cipher of TLS, by the names that MySQL shows; `None` without.
+    pub tls: Option<(&'static str, String)>,
     /// What the user may do.
     pub grants: Grants,
     /// The schema given at the login.
@@ -115,6 +117,7 @@ pub(super) fn conduct(
     let session = Session {
         id: place.id(),
         login: client.login,
+        tls: client.frames.stream().tls_names(),
         grants: client.grants,
         database: client.database,
         connections: Arc::clone(&shared.connections),

@@ -5,10 +5,12 @@
 #![allow(dead_code, reason = "a fuzz target is one of these functions")]
 #![allow(unused_imports, reason = "a fuzz target is one of these functions")]
 
+mod login;
 mod server;
 
 use innoclone_wire::clone::{Command, Descriptor, Dialect, Response};
 
+pub(crate) use login::login_block;
 pub(crate) use server::server;
 
 pub(crate) fn clone_command(data: &[u8]) {

@@ -20,7 +20,7 @@ mod redo;
 pub(super) mod session;
 mod tracked;
 mod tracking;
-mod watch;
+pub(super) mod watch;
 
 pub use base::IncrementFrom;
 pub use options::InstanceOptions;
@@ -79,7 +79,7 @@ pub struct InstanceDonor {
 impl InstanceDonor {
     /// Connects and checks everything that can be checked before something is written.
     pub fn open(options: InstanceOptions, job: &Job) -> Result<Self> {
-        let mut session = Session::open(&options.connect, options.lock_wait_timeout)?;
+        let mut session = Session::open_for(job, &options.connect, options.lock_wait_timeout)?;
         let watch = CancelWatch::start(&session, job)?;
         let facts = Facts::ask(&mut session, options.datadir.as_deref())?;
         session.check_privileges()?;

@@ -1,8 +1,9 @@
 //! The SQL side of the donor: one connection that holds the backup lock, and what the server says
 //! of itself.
 
+use crate::donor::connecting::connect;
 use crate::set::BinlogPosition;
-use crate::{Error, Result};
+use crate::{Error, Job, Result};
 use innodb::flags::SpaceFlags;
 use innodb::ids::SpaceId;
 use innodb::lsn::Lsn;
@@ -44,11 +45,23 @@ pub(in crate::donor) struct Session {
 const LOCK_STEP: u64 = 2;
 
 impl Session {
+    /// As [`Self::open`]; a job that is cancelled does not wait for a server that does not answer.
+    pub(in crate::donor) fn open_for(
+        job: &Job,
+        options: &ConnectOptions,
+        patience: Duration,
+    ) -> Result<Self> {
+        Self::over(connect(options, job)?, patience)
+    }
+
     /// Connects and prepares the session for a job that may leave it idle for hours.
     /// `patience` is how long the locks are waited for.
     pub(in crate::donor) fn open(options: &ConnectOptions, patience: Duration) -> Result<Self> {
-        let connection =
-            Connection::connect(options).map_err(|e| Error::server("connect to the server", e))?;
+        Self::over(Connection::connect(options), patience)
+    }
+
+    fn over(made: Result<Connection, wire::Error>, patience: Duration) -> Result<Self> {
+        let connection = made.map_err(|e| Error::server("connect to the server", e))?;
         let mut session = Self {
             connection,
             account: String::new(),

@@ -11,13 +11,13 @@ use std::time::Duration;
 /// A thread that shuts the control connection down when the job is cancelled: the statement that
 /// waits fails at once, and the server gives back what the session holds.
 #[derive(Debug)]
-pub(super) struct CancelWatch {
+pub(in crate::donor) struct CancelWatch {
     done: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl CancelWatch {
-    pub(super) fn start(session: &Session, job: &Job) -> Result<Self> {
+    pub(in crate::donor) fn start(session: &Session, job: &Job) -> Result<Self> {
         let handle = session.shutdown_handle()?;
         let (done, cancelled) = (Arc::new(AtomicBool::new(false)), job.cancelled());
         let over = Arc::clone(&done);

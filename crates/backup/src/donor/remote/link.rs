@@ -1,6 +1,7 @@
 //! One connection in the clone protocol.
 
 use super::options::RemoteOptions;
+use crate::donor::connecting::connect;
 use crate::io::Throttle;
 use crate::{Error, Job, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +10,7 @@ use wire::Connection;
 use wire::clone::{COM_CLONE, Command, Response};
 
 /// How often a wait for the donor looks whether the job was cancelled.
-const POLL: Duration = Duration::from_millis(500);
+const POLL: Duration = Duration::from_millis(200);
 
 /// How long a donor that should say something may say nothing. While it waits it gives a sign of
 /// life every five seconds.
@@ -97,7 +98,7 @@ impl Link {
     pub(super) fn enter(network: &Network, job: &Job) -> Result<Self, LinkError> {
         const ACTION: &str = "connect to the donor";
         let options = &network.options.connect;
-        let connection = Connection::connect(options).map_err(|error| match error {
+        let connection = connect(options, job)?.map_err(|error| match error {
             // A donor that is being started again refuses connections.
             wire::Error::Connect { .. } => LinkError::Lost(error),
             other => LinkError::of(ACTION, other),
@@ -205,11 +206,7 @@ fn not_entered(error: wire::Error, user: &str) -> LinkError {
             privilege: "BACKUP_ADMIN",
             grant: format!("GRANT BACKUP_ADMIN ON *.* TO {};", wire::quote_string(user)),
         }),
-        Some(1524) => LinkError::Failed(Error::refused(
-            1524,
-            "plugin 'clone' is not loaded on the donor",
-            "Run on the donor: INSTALL PLUGIN clone SONAME 'mysql_clone.so';",
-        )),
+        Some(1524) => LinkError::Failed(Error::NoClonePlugin),
         _ => LinkError::of("begin the clone protocol", error),
     }
 }
@@ -228,7 +225,11 @@ fn donor_error(code: i32, message: &str) -> Error {
         }
         _ => "See the donor's error log.",
     };
-    Error::refused(code, format!("the donor reports: {message}"), hint)
+    Error::Donor {
+        code,
+        message: message.to_owned(),
+        hint,
+    }
 }
 
 /// A donor that does not keep to the protocol.
@@ -255,7 +256,7 @@ pub(super) fn kind_of(response: &Response<'_>) -> &'static str {
 /// Whether the donor serves another clone, or has not yet given up one whose client is gone.
 pub(super) fn is_busy(error: &Error) -> bool {
     match error {
-        Error::Refused { code, message, .. } => {
+        Error::Donor { code, message, .. } => {
             *code == BUSY_DONOR || (*code == 1815 && message.contains("idle clone"))
         }
         _ => false,
@@ -265,6 +266,7 @@ pub(super) fn is_busy(error: &Error) -> bool {
 /// "Too many concurrent clone operations".
 const BUSY_DONOR: u16 = 3634;
 
-/// Polls that last words take at most.
-const MOMENTS: u32 = 10;
+/// Polls that last words take at most: who cancels a clone of a donor that does not listen does not
+/// wait for long.
+const MOMENTS: u32 = 4;
 const MAX_PACKET: usize = 64 << 20;

@@ -16,6 +16,7 @@ mod counters;
 mod deliver;
 mod ending;
 mod facts;
+mod failure;
 mod files;
 #[cfg(test)]
 mod hostile;
@@ -46,6 +47,7 @@ use self::sinks::{FileSink, PageSink};
 use self::spool::Spool;
 use super::Donor;
 use super::instance::session::Session;
+use super::instance::watch::CancelWatch;
 use crate::recipient::{Recipient, Snapshot, StagePlan, free_space};
 use crate::set::SetKind;
 use crate::{Error, Job, Result, Sealing, Stage};
@@ -80,6 +82,8 @@ pub struct RemoteDonor {
     executed: [Option<Executed>; 2],
     snapshot: Option<Snapshot>,
     source: String,
+    /// Wakes a statement that waits when the job is cancelled.
+    _cancel: CancelWatch,
 }
 
 impl RemoteDonor {
@@ -87,7 +91,8 @@ impl RemoteDonor {
     /// a directory with room for pages that changed during the backup; it must exist when FILE COPY
     /// begins.
     pub fn open(options: RemoteOptions, scratch: &Path, job: &Job) -> Result<Self> {
-        let mut session = Session::open(&options.connect, options.ddl_timeout)?;
+        let mut session = Session::open_for(job, &options.connect, options.ddl_timeout)?;
+        let cancel = CancelWatch::start(&session, job)?;
         let facts = Facts::ask(&mut session)?;
         let sealing = options.encryption_key.clone().map(Sealing::new);
         if let Some(name) = facts.encrypts.filter(|_| sealing.is_none()) {
@@ -132,6 +137,7 @@ impl RemoteDonor {
             executed: [None, None],
             snapshot: None,
             facts,
+            _cancel: cancel,
         })
     }
 

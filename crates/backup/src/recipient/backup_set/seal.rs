@@ -132,7 +132,7 @@ impl BackupSetRecipient {
         let lsn = &snapshot.lsn;
         let checkpoints = Checkpoints {
             start_lsn: lsn.start,
-            page_track_lsn: lsn.page_track,
+            page_track_lsn: snapshot.next_start(),
             end_lsn: lsn.end,
         };
         put(CHECKPOINTS, &checkpoints.to_text())?;

@@ -38,7 +38,8 @@ def refused(number, action):
 
 
 def check(pure, directory):
-    # Logging in, first as a user of the configuration. Over plain TCP that works for who has come by another way before.
+    # Logging in, first as a user of the configuration. This client asks no server for an RSA key: over plain TCP it gets
+    # in only as somebody whose password the daemon has seen.
     for way in (BY_SOCKET, BY_TCP, BY_TLS):
         with connect(pure, way) as connection:
             assert rows(connection, "SELECT 1") == [(1,)]
@@ -46,12 +47,13 @@ def check(pure, directory):
             encrypted = connection._ssl_active if pure else connection._cmysql.get_ssl_cipher()
             assert bool(encrypted) == (way is BY_TLS), (pure, way, encrypted)
         refused(errorcode.ER_ACCESS_DENIED_ERROR, lambda: connect(pure, way, "wrong"))
-    # An account of the instance has to send its password, which plain TCP does not protect.
+    # An account of the instance sends its password each time. Over plain TCP the implementation in Python would do so in
+    # clear, which no server takes; the one in C refuses itself.
     for way in (BY_SOCKET, BY_TLS):
         connect(pure, way, "secret 2", "local").close()
         refused(errorcode.ER_ACCESS_DENIED_ERROR, lambda: connect(pure, way, "wrong", "local"))
-    message = refused(errorcode.ER_ACCESS_DENIED_ERROR, lambda: connect(pure, BY_TCP, "secret 2", "local"))
-    assert message.endswith("connect with TLS"), message
+    number = errorcode.ER_ACCESS_DENIED_ERROR if pure else errorcode.CR_AUTH_PLUGIN_ERR
+    refused(number, lambda: connect(pure, BY_TCP, "secret 2", "local"))
     many = [connect(pure, (BY_SOCKET, BY_TCP, BY_TLS)[at % 3]) for at in range(30)]
     for at, connection in enumerate(many):
         found = rows(connection, "SELECT ? + COUNT(*) FROM mysql.clone_history WHERE ID < 0", (at,), prepared=True)
