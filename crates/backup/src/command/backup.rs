@@ -2,7 +2,7 @@
 //! catalogue from the start.
 
 use crate::donor::instance::{InstanceDonor, InstanceOptions};
-use crate::donor::remote::{RemoteDonor, RemoteOptions};
+use crate::donor::remote::{self, RemoteOptions};
 use crate::recipient::{BackupSetRecipient, Compression, Recipient, SetOptions, Snapshot, Target};
 use crate::set::{BinlogPosition, CloneRecord, LsnRecord, PagesBy, SetId, SetKind};
 use crate::{Error, Job, Progress, Result, StageState, engine};
@@ -107,7 +107,7 @@ pub fn backup_remote(
         in_order: request.compression.is_some() && request.remote.from.is_none(),
         ..request.remote.clone()
     };
-    let mut donor = RemoteDonor::open(options, &scratch, job).map_err(|e| job.cause(e))?;
+    let mut donor = remote::connect(options, &scratch, job).map_err(|e| job.cause(e))?;
     let begun = Begun {
         at,
         kind: kind_of(request.remote.from.is_some()),
@@ -117,7 +117,7 @@ pub fn backup_remote(
         compression: request.compression,
     };
     make(&begun, target, catalogue, job, |recipient| {
-        let result = engine::run(&mut donor, recipient, job);
+        let result = engine::run(&mut *donor, recipient, job);
         drop(donor);
         result
     })

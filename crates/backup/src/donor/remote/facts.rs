@@ -6,6 +6,7 @@ use crate::set::{BinlogPosition, ServerRecord};
 use crate::{Error, Result};
 use innodb::geometry::PageSize;
 use std::collections::BTreeMap;
+use wire::clone::Dialect;
 
 /// What the donor says of itself.
 #[derive(Debug, Clone)]
@@ -48,13 +49,6 @@ impl Facts {
                 "innoclone works with MySQL 8.0.30 and later, and servers made from it.",
             ));
         }
-        if get("version_comment").contains("GreatSQL") {
-            return Err(Error::refused(
-                1105,
-                "the donor is GreatSQL, whose clone protocol is not that of MySQL",
-                "Back up on the database host.",
-            ));
-        }
         for name in ["innodb_redo_log_encrypt", "innodb_undo_log_encrypt"] {
             if get(name).eq_ignore_ascii_case("ON") {
                 return Err(super::files::encrypted(name));
@@ -86,6 +80,21 @@ impl Facts {
                 features: Some(features(session)?),
             },
         })
+    }
+
+    /// How the donor speaks: GreatSQL says who it is, and took its dialect up with 8.0.32-26.
+    pub(super) fn dialect(&self) -> Dialect {
+        let is_greatsql = |text: &str| text.to_ascii_lowercase().contains("greatsql");
+        let comment = self.record.variables.get("version_comment");
+        let is_greatsql =
+            is_greatsql(&self.record.version) || comment.is_some_and(|text| is_greatsql(text));
+        let numbers = self.record.version.split(['.', '-']);
+        let numbers: Vec<u32> = numbers.map_while(|part| part.parse().ok()).collect();
+        if is_greatsql && numbers.as_slice() >= [8, 0, 32, 26].as_slice() {
+            Dialect::GreatSql
+        } else {
+            Dialect::Stock
+        }
     }
 
     /// The version as a number, as tablespaces have it: 90704 for 9.7.4.
