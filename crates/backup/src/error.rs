@@ -241,7 +241,7 @@ impl Error {
             Self::TargetExists(_)
                 | Self::TargetInDataDirectory(_)
                 | Self::NotASet { .. }
-                | Self::BrokenChain(_)
+                | Self::BrokenChain { .. }
         )
     }
 

@@ -8,6 +8,7 @@
 #[cfg(test)]
 extern crate self as backup;
 
+mod agent;
 mod apply;
 pub mod archive;
 pub mod chain;

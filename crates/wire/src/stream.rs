@@ -33,6 +33,15 @@ impl Socket {
         })
     }
 
+    /// Limits how long the other host may not confirm what it was sent.
+    pub(crate) fn set_peer_timeout(&self, timeout: Duration) -> io::Result<()> {
+        let Self::Tcp(socket) = self else {
+            return Ok(());
+        };
+        let millis = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+        Ok(sockopt::set_tcp_user_timeout(socket, millis)?)
+    }
+
     pub(crate) fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         match self {
             Self::Unix(socket) => socket.set_read_timeout(timeout),

@@ -2,7 +2,7 @@
 //! catalogue from the start.
 
 use crate::donor::instance::{IncrementFrom, InstanceDonor, InstanceOptions};
-use crate::donor::remote::{RemoteDonor, RemoteOptions};
+use crate::donor::remote::{self, RemoteOptions};
 use crate::recipient::{BackupSetRecipient, Compression, Recipient, SetOptions, Snapshot, Target};
 use crate::set::{BinlogPosition, CloneRecord, LsnRecord, PagesBy, SetId, SetKind};
 use crate::{Error, Job, Progress, Result, StageState, engine};
@@ -127,14 +127,14 @@ pub fn backup_remote(
         start_lsn: start_of(request.remote.from.as_ref()),
         compression: request.compression,
     };
-    let mut donor = match RemoteDonor::open(options, &scratch, job) {
+    let mut donor = match remote::connect(options, &scratch, job) {
         Ok(donor) => donor,
         Err(error) => return Err(begun.failed(job.cause(error), &target, catalogue, job)),
     };
     begun.pid = donor.connection_id();
     begun.start_lsn = donor.start_lsn();
     make(&begun, target, catalogue, job, |recipient| {
-        let result = engine::run(&mut donor, recipient, job);
+        let result = engine::run(&mut *donor, recipient, job);
         drop(donor);
         result
     })

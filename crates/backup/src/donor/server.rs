@@ -118,7 +118,7 @@ pub(super) fn version_number(version: &str) -> u32 {
 }
 
 /// 8.0.30 brought the redo log format that is known here.
-fn is_supported(version: &str) -> bool {
+pub(super) fn is_supported(version: &str) -> bool {
     version_number(version) >= 80_030 && !version.contains("MariaDB")
 }
 

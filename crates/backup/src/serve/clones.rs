@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use wire::clone::{Locator, Stage};
+use wire::clone::{Locator, Received, Stage};
 
 /// All clones.
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ pub(super) struct Refused {
 }
 
 impl Refused {
-    fn new(code: u16, message: impl Into<String>) -> Self {
+    pub(super) fn new(code: u16, message: impl Into<String>) -> Self {
         Self {
             code,
             message: message.into(),
@@ -107,21 +107,7 @@ impl Clones {
         if let Some(Stopped::Failed { code, message }) = old.flow.stopped() {
             return Err(Refused { code, message });
         }
-        let stage = old.flow.stage_to_resume();
-        let (known, received) = if locator.stage == stage {
-            let known = match stage {
-                // Of its redo files a client can be told again.
-                Stage::FileCopy if !locator.has_files => Known::Begin,
-                Stage::RedoCopy => Known::Begin,
-                _ => Known::Files,
-            };
-            (known, locator.received.clone())
-        } else if locator.stage.next() == Some(stage) {
-            (Known::Nothing, None)
-        } else {
-            let message = "the client is in a stage in which its clone cannot be";
-            return Err(Refused::new(3863, message));
-        };
+        let (stage, known, received) = old.where_to_resume(locator)?;
         tracing::info!(clone = old.id, ?stage, "clone resumed");
         let flow = Flow::new(stage, known);
         let from = From { stage, received };
@@ -195,6 +181,49 @@ impl Registry {
 }
 
 impl Clone {
+    /// A clone whose connections pull from `flow`.
+    pub(super) fn new(id: u64, flow: Arc<Flow>) -> Self {
+        Self {
+            id,
+            flow,
+            cancelled: Arc::default(),
+            from: From::default(),
+            started: AtomicBool::new(false),
+        }
+    }
+
+    /// The flag that ends what runs for it.
+    pub(super) fn cancelled(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.cancelled)
+    }
+
+    /// Whether this is the first call.
+    pub(super) fn begins(&self) -> bool {
+        !self.started.swap(true, Ordering::Relaxed)
+    }
+
+    /// Where a client goes on that comes back: the stage, and what it knows and has of that.
+    pub(super) fn where_to_resume(
+        &self,
+        locator: &Locator,
+    ) -> Result<(Stage, Known, Option<Received>), Refused> {
+        let stage = self.flow.stage_to_resume();
+        if locator.stage == stage {
+            let known = match stage {
+                // Of its redo files a client can be told again.
+                Stage::FileCopy | Stage::PageCopy if !locator.has_files => Known::Begin,
+                Stage::RedoCopy => Known::Begin,
+                _ => Known::Files,
+            };
+            return Ok((stage, known, locator.received.clone()));
+        }
+        if locator.stage.next() == Some(stage) {
+            return Ok((stage, Known::Nothing, None));
+        }
+        let message = "the client is in a stage in which its clone cannot be";
+        Err(Refused::new(3863, message))
+    }
+
     /// What the client calls it by.
     pub(super) fn locator(&self) -> Locator {
         Locator {
@@ -207,7 +236,7 @@ impl Clone {
     /// Runs the engine, in a thread of its own, unless it runs already. Its failure is what the
     /// client is told.
     pub(super) fn start(self: &Arc<Self>, donor: &Arc<CloneDonor>) -> std::io::Result<bool> {
-        if self.started.swap(true, Ordering::Relaxed) {
+        if !self.begins() {
             return Ok(false);
         }
         self.flow.join();

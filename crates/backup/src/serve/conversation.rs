@@ -1,7 +1,7 @@
 //! One connection in the clone protocol.
 
-use super::CloneDonor;
 use super::clones::{Clone, Refused};
+use super::host::Host;
 use super::settings::in_version;
 use crate::recipient::wire::{MASTER, Next, Stopped};
 use std::sync::Arc;
@@ -14,18 +14,14 @@ use wire::clone::{
 use wire::server::{Interruption, Raw, Session};
 
 /// Speaks with a client until it leaves the protocol. An error ends the connection.
-pub(super) fn converse(
-    donor: &Arc<CloneDonor>,
-    session: &Session,
-    raw: &mut Raw<'_>,
-) -> Result<(), Error> {
+pub(super) fn converse(host: &dyn Host, session: &Session, raw: &mut Raw<'_>) -> Result<(), Error> {
     raw.write_ok()?;
     let mut conversation = Conversation {
-        donor,
+        host,
         raw,
         role: Role::None,
         packet: Vec::new(),
-        id: session.id,
+        session,
     };
     let ended = conversation.run();
     conversation.depart(ended.is_err());
@@ -46,11 +42,11 @@ enum Role {
 }
 
 struct Conversation<'a, 'r> {
-    donor: &'a Arc<CloneDonor>,
+    host: &'a dyn Host,
     raw: &'a mut Raw<'r>,
     role: Role,
     packet: Vec<u8>,
-    id: u32,
+    session: &'a Session,
 }
 
 impl Conversation<'_, '_> {
@@ -58,14 +54,14 @@ impl Conversation<'_, '_> {
         loop {
             let mut packet = std::mem::take(&mut self.packet);
             self.read(&mut packet)?;
-            let command = Command::decode(&packet);
+            let command = Command::decode_in(self.host.dialect(), &packet);
             self.packet = packet;
             let command = command.map_err(|malformed| {
                 let what = format!("command of the clone protocol: {malformed}");
                 Error::Protocol { what }
             })?;
             tracing::debug!(
-                connection = self.id,
+                connection = self.session.id,
                 command = command.code(),
                 "clone command"
             );
@@ -102,14 +98,18 @@ impl Conversation<'_, '_> {
 
     fn init(&mut self, setup: &Setup) -> Result<(), Error> {
         self.expect_no_role("INIT")?;
-        let clone = match self.donor.clones.begin() {
-            Ok(clone) => clone,
+        let (clone, settings) = match self.host.begin(setup, self.session) {
+            Ok(begun) => begun,
             Err(refused) => return self.refuse(&refused),
         };
-        tracing::info!(clone = clone.id, connection = self.id, "clone begins");
+        tracing::info!(
+            clone = clone.id,
+            connection = self.session.id,
+            "clone begins"
+        );
         self.role = Role::Master(Arc::clone(&clone));
         let version = setup.version.min(Version::V4);
-        for setting in &self.donor.settings {
+        for setting in &settings {
             if let Some(setting) = in_version(setting, version) {
                 self.respond(&Response::Setting(setting))?;
             }
@@ -121,7 +121,7 @@ impl Conversation<'_, '_> {
         self.expect_no_role("REINIT")?;
         let locator = setup.locator.as_ref();
         let locator = locator.ok_or_else(|| protocol("REINIT names no clone"))?;
-        let clone = match self.donor.clones.resume(locator) {
+        let clone = match self.host.resume(locator) {
             Ok(clone) => clone,
             Err(refused) => return self.refuse(&refused),
         };
@@ -132,7 +132,7 @@ impl Conversation<'_, '_> {
     fn attach(&mut self, setup: &Setup) -> Result<(), Error> {
         self.expect_no_role("ATTACH")?;
         let locator = setup.locator.as_ref();
-        let clone = locator.and_then(|locator| self.donor.clones.find(locator));
+        let clone = locator.and_then(|locator| self.host.find(locator));
         let clone = clone.ok_or_else(|| protocol("ATTACH to a clone that is not known"))?;
         let Some((task, stage)) = clone.flow.attach(ATTACH_PATIENCE) else {
             return self.refuse(&Refused {
@@ -146,7 +146,7 @@ impl Conversation<'_, '_> {
 
     /// Answers with the name of the clone, and the stage in which the connection joins it.
     fn accept(&mut self, clone: &Clone, setup: &Setup, stage: Stage) -> Result<(), Error> {
-        if self.donor.gives_keys && !self.raw.is_tls() {
+        if self.host.gives_keys() && !self.raw.is_tls() {
             return self.refuse(&Refused {
                 code: 3872,
                 message: "Clone needs SSL connection for encrypted table.".into(),
@@ -155,6 +155,7 @@ impl Conversation<'_, '_> {
         self.respond(&Response::Locators {
             version: setup.version.min(Version::V4),
             locator: Locator {
+                server: self.host.server(),
                 stage,
                 ..clone.locator()
             },
@@ -164,7 +165,7 @@ impl Conversation<'_, '_> {
 
     /// An acknowledgement, or an error of the client, for a clone that another connection serves.
     fn acknowledge(&mut self, ack: &Ack) -> Result<(), Error> {
-        let clone = self.donor.clones.find(&ack.locator);
+        let clone = self.host.find(&ack.locator);
         let clone = clone.ok_or_else(|| protocol("ACK of a clone that is not known"))?;
         if ack.error != 0 {
             tracing::info!(
@@ -173,7 +174,7 @@ impl Conversation<'_, '_> {
                 "the client reports an error"
             );
             if is_network(ack.error) {
-                self.donor.clones.lost(&clone);
+                self.host.lost(&clone);
             } else {
                 clone.cancel(Stopped::Failed {
                     code: 1815,
@@ -197,7 +198,7 @@ impl Conversation<'_, '_> {
             Role::None | Role::Served => return Err(protocol("EXECUTE without a clone")),
         };
         if task == MASTER {
-            match clone.start(self.donor) {
+            match self.host.start(&clone) {
                 Ok(true) => {}
                 Ok(false) => return Err(protocol("second EXECUTE")),
                 Err(error) => {
@@ -242,7 +243,7 @@ impl Conversation<'_, '_> {
         clone.flow.leave(task);
         if task == MASTER {
             tracing::info!(clone = clone.id, "clone delivered");
-            self.donor.clones.remove(&clone);
+            self.host.remove(&clone);
         }
         self.role = Role::Served;
         Ok(())
@@ -251,6 +252,11 @@ impl Conversation<'_, '_> {
     fn send(&mut self, clone: &Clone, task: u32, next: Next) -> Result<(), Error> {
         match next {
             Next::Begin(announcement) => {
+                if task == MASTER {
+                    for file in &announcement.before {
+                        self.describe(Descriptor::File(file.clone()))?;
+                    }
+                }
                 let stage = announcement.stage;
                 let (estimate, estimate_disk) = if task == MASTER {
                     (stage.estimate, stage.estimate_disk)
@@ -297,24 +303,24 @@ impl Conversation<'_, '_> {
         if broken {
             tracing::info!(
                 clone = clone.id,
-                connection = self.id,
+                connection = self.session.id,
                 "connection of a clone lost"
             );
-            self.donor.clones.lost(clone);
+            self.host.lost(clone);
         } else {
             // It was left by EXIT, before its end.
             clone.cancel(Stopped::Failed {
                 code: 1317,
                 message: "the client has left the clone".into(),
             });
-            self.donor.clones.remove(clone);
+            self.host.remove(clone);
         }
     }
 
     /// Ends the conversation with an error that the client's user is shown.
     fn refuse(&mut self, refused: &Refused) -> Result<(), Error> {
         if let Role::Master(clone) | Role::Worker(clone, _) = &self.role {
-            self.donor.clones.remove(clone);
+            self.host.remove(clone);
             self.role = Role::Served;
         }
         self.respond(&Response::Error {
@@ -336,7 +342,9 @@ impl Conversation<'_, '_> {
     }
 
     fn respond(&mut self, response: &Response<'_>) -> Result<(), Error> {
-        self.raw.write(&response.to_bytes(), &[])
+        let mut packet = Vec::new();
+        response.encode_in(self.host.dialect(), &mut packet);
+        self.raw.write(&packet, &[])
     }
 }
 

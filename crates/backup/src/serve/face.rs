@@ -2,6 +2,7 @@
 
 use super::CloneDonor;
 use super::conversation::converse;
+use super::host::Host;
 use std::sync::Arc;
 use wire::clone::COM_CLONE;
 use wire::server::{Answer, Handler, Raw, Refusal, Session};
@@ -42,7 +43,10 @@ impl Handler for DonorFace {
             let refusal = Refusal::new(1053, "Server shutdown in progress");
             return Some(raw.write_error(&refusal));
         }
-        Some(converse(&self.donor, &self.session, raw))
+        Some({
+            let host: &dyn Host = &self.donor;
+            converse(host, &self.session, raw)
+        })
     }
 }
 

@@ -5,11 +5,14 @@
 //! it: who asks for what, on which connection, and what becomes of a clone whose client is gone for a
 //! while.
 
+mod agent;
 mod clones;
 mod conversation;
 mod face;
+mod host;
 mod settings;
 
+pub use agent::{AgentDonor, AgentFace, AgentOptions};
 pub use face::DonorFace;
 
 use self::clones::Clones;

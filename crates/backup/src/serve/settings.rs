@@ -1,12 +1,16 @@
 //! What a donor tells its clients about itself, so that they can see whether they can run on its data.
 
-use crate::set::Manifest;
+use crate::set::{Manifest, ServerRecord};
 use crate::{Error, Result};
 use wire::clone::{Setting, Version};
 
 /// Everything that is known, for all versions of the protocol.
 pub(super) fn of(manifest: &Manifest) -> Result<Vec<Setting>> {
-    let server = &manifest.server;
+    of_server(&manifest.server)
+}
+
+/// Everything that is known of a server.
+pub(super) fn of_server(server: &ServerRecord) -> Result<Vec<Setting>> {
     let missing = |what: &str| {
         Error::refused(
             1105,

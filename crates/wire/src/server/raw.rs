@@ -63,6 +63,13 @@ impl<'a> Raw<'a> {
             .map_err(|source| Error::io("set time limit", source))
     }
 
+    /// Ends the connection when the other host has not confirmed what it was sent for so long. Over
+    /// a unix socket there is no other host.
+    pub fn set_peer_timeout(&mut self, timeout: Duration) -> Result<(), Error> {
+        let set = self.frames.stream().socket().set_peer_timeout(timeout);
+        set.map_err(|source| Error::io("set time limit", source))
+    }
+
     /// Limits each wait for the client to take bytes.
     pub fn set_write_timeout(&mut self, timeout: Duration) -> Result<(), Error> {
         let socket = self.frames.stream().socket();

@@ -4,8 +4,9 @@ use super::facts::Facts;
 use super::inventory::SourceFile;
 use super::session::Session;
 use super::tracked::Group;
+use crate::agent::{BaseFile, BaseTold};
 use crate::chain::OTHER_BASE;
-use crate::set::{BackupSet, FileRecord, ProcessIdentity, SetId};
+use crate::set::{BackupSet, Manifest, ProcessIdentity, SetId};
 use crate::{Error, Result};
 use innodb::lsn::Lsn;
 use std::collections::HashMap;
@@ -19,6 +20,8 @@ pub enum IncrementFrom {
     Set(PathBuf),
     /// From an LSN that an earlier backup gave as PAGE_TRACK_LSN.
     StartLsn(Lsn),
+    /// From the state of a set elsewhere, of which this is known.
+    Told(Box<BaseTold>),
 }
 
 /// How changed pages are found.
@@ -38,8 +41,16 @@ pub(super) struct Base {
     pub start: Lsn,
     /// Files of the parent by space id and first page; `None` without a parent, when every file
     /// has to be taken for one that the parent had.
-    files: Option<HashMap<(u32, u32), FileRecord>>,
+    files: Option<HashMap<(u32, u32), Known>>,
     pub method: Method,
+}
+
+/// A file of the base.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    page_size: u32,
+    /// Inode and birth time.
+    identity: Option<(u64, Option<i64>)>,
 }
 
 impl Base {
@@ -52,6 +63,7 @@ impl Base {
     ) -> Result<Self> {
         let base = match from {
             IncrementFrom::Set(path) => Self::from_set(path, scan, facts)?,
+            IncrementFrom::Told(base) => Self::from_told(base, "the base", facts)?,
             IncrementFrom::StartLsn(lsn) => Self {
                 parent: None,
                 start: *lsn,
@@ -76,60 +88,61 @@ impl Base {
         let path = std::path::absolute(path).map_err(|e| Error::io("open backup set", path, e))?;
         let set = BackupSet::open(&path)?;
         let manifest = set.manifest();
-        if manifest.server.uuid != facts.uuid {
+        let told = BaseTold::of(manifest, scan);
+        let label = format!("'{}'", path.display());
+        let parent = Some((manifest.id.clone(), path.display().to_string()));
+        let base = Self::from_told(&told, &label, facts)?;
+        Ok(Self { parent, ..base })
+    }
+
+    fn from_told(told: &BaseTold, label: &str, facts: &Facts) -> Result<Self> {
+        if told.uuid != facts.uuid {
             return Err(Error::broken_chain(
                 format!(
-                    "'{}' is a backup of server {}, this is {}",
-                    path.display(),
-                    manifest.server.uuid,
-                    facts.uuid
+                    "{label} is a backup of server {}, this is {}",
+                    told.uuid, facts.uuid
                 ),
                 OTHER_BASE,
             ));
         }
-        if manifest.page_size != facts.page_size.get() {
+        if told.page_size != facts.page_size.get() {
             return Err(Error::broken_chain(
                 format!(
-                    "'{}' has pages of {} bytes, the server has {}",
-                    path.display(),
-                    manifest.page_size,
-                    facts.page_size
+                    "{label} has pages of {} bytes, the server has {}",
+                    told.page_size, facts.page_size
                 ),
                 OTHER_BASE,
             ));
         }
-        let tracked = manifest.tracked_from();
-        if tracked.is_none() && !scan {
+        let tracked = (told.page_track != Lsn::ZERO).then_some(told.page_track);
+        if tracked.is_none() && !told.scan {
             return Err(Error::NotTracked {
-                start: manifest.lsn.end,
-                reason: format!("'{}' was taken without page tracking", path.display()),
+                start: told.checkpoint,
+                reason: format!("{label} was taken without page tracking"),
             });
         }
-        let key = |file: &FileRecord| file.space.map(|space| (space.id, space.first_page));
-        let files = manifest
-            .files
-            .iter()
-            .filter_map(|file| Some((key(file)?, file.clone())));
-        let mut method = if scan { Method::Scan } else { Method::Tracked };
-        let same =
-            matches!((&manifest.server.process, &facts.process), (Some(a), Some(b)) if a.same(b));
+        let mut method = if told.scan {
+            Method::Scan
+        } else {
+            Method::Tracked
+        };
+        let same = matches!((&told.process, &facts.process), (Some(a), Some(b)) if a.same(b));
         if method == Method::Tracked && !same {
             tracing::warn!(
-                "the server has been restarted since '{}' was taken: page tracking can have lost \
-                 pages, so changed pages are found by reading the LSN of every page",
-                path.display()
+                "the server has been restarted since {label} was taken: page tracking can have lost \
+                 pages, so changed pages are found by reading the LSN of every page"
             );
             method = Method::Scan;
         }
         Ok(Self {
-            parent: Some((manifest.id.clone(), path.display().to_string())),
+            parent: None,
             start: match (method, tracked) {
                 (Method::Tracked, Some(tracked)) => tracked,
                 // What changed before the checkpoint is in the base's pages. The start point of
                 // page tracking may be later, and pages changed in between are not.
-                _ => manifest.lsn.checkpoint,
+                _ => told.checkpoint,
             },
-            files: Some(files.collect()),
+            files: Some(told.files.iter().map(known).collect()),
             method,
         })
     }
@@ -157,7 +170,7 @@ impl Base {
         };
         if begin > self.start {
             return Err(match from {
-                IncrementFrom::Set(_) => {
+                IncrementFrom::Set(_) | IncrementFrom::Told(_) => {
                     not_tracked(&format!("page tracking was restarted at LSN {begin}"))
                 }
                 IncrementFrom::StartLsn(lsn) => Error::NoResetPoint(*lsn),
@@ -180,18 +193,50 @@ impl Base {
         let Some(space) = &file.space else {
             return false;
         };
-        let Some(record) = files.get(&(space.id.get(), space.first_page)) else {
+        let Some(known) = files.get(&(space.id.get(), space.first_page)) else {
             return false;
         };
-        let same_pages = record
-            .space
-            .is_some_and(|record| record.page_size as usize == space.geometry.physical());
-        let same_file = record.source.as_ref().is_some_and(|source| {
-            source.inode == file.identity.inode && source.birth == file.identity.birth
-        });
+        let same_pages = known.page_size as usize == space.geometry.physical();
+        let same_file = match known.identity {
+            Some((inode, birth)) => inode == file.identity.inode && birth == file.identity.birth,
+            // A backup over the network knows no inodes. By their LSN changed pages are found
+            // whatever the file is, as long as it is of the same tablespace.
+            None => self.method == Method::Scan,
+        };
         // Without birth times an inode number used again cannot be told from the old file; a
         // space id that is used again with it happens only by import, which is tracked.
         same_pages && same_file
+    }
+}
+
+fn known(file: &BaseFile) -> ((u32, u32), Known) {
+    let (space, first_page, page_size, inode, birth) = *file;
+    let known = Known {
+        page_size,
+        identity: inode.map(|inode| (inode, birth)),
+    };
+    ((space, first_page), known)
+}
+
+impl BaseTold {
+    /// What a manifest says.
+    pub(in crate::donor) fn of(manifest: &Manifest, scan: bool) -> Self {
+        let files = manifest.files.iter().filter_map(|file| {
+            let space = file.space?;
+            let source = file.source.as_ref();
+            let (inode, birth) =
+                source.map_or((None, None), |source| (Some(source.inode), source.birth));
+            Some((space.id, space.first_page, space.page_size, inode, birth))
+        });
+        Self {
+            uuid: manifest.server.uuid.clone(),
+            process: manifest.server.process.clone(),
+            page_size: manifest.page_size,
+            checkpoint: manifest.lsn.checkpoint,
+            page_track: manifest.lsn.page_track,
+            scan,
+            files: files.collect(),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::base::Method;
 use super::copy::{Tasks, Work};
 use super::inventory::SourceFile;
 use super::tracked::TrackedPages;
-use super::{InstanceDonor, describe};
+use super::{InstanceDonor, description};
 use crate::recipient::{Delivery, PlannedFile, Recipient, StagePlan};
 use crate::{Error, Job, Result, Stage};
 use roaring::RoaringBitmap;
@@ -207,7 +207,7 @@ impl InstanceDonor {
 
 fn plan(work: &[Work], directories: Vec<String>) -> StagePlan {
     let files = work.iter().map(|work| PlannedFile {
-        desc: describe(work.id, &work.file),
+        desc: description(work.id, &work.file),
         delivery: work.delivery.clone(),
     });
     StagePlan {

@@ -2,7 +2,7 @@
 
 use super::base::Method;
 use super::inventory::{self, SourceFile};
-use super::{InstanceDonor, describe};
+use super::{InstanceDonor, description};
 use crate::recipient::{Recipient, Snapshot};
 use crate::set::{LsnRecord, PagesBy};
 use crate::{Error, Job, Result, Stage};
@@ -79,7 +79,7 @@ impl InstanceDonor {
             return Ok(());
         };
         let id = self.new_id();
-        recipient.add_file(&describe(id, source))?;
+        recipient.add_file(&description(id, source))?;
         let mut buffer = vec![0; crate::io::BUFFER];
         let mut offset = 0;
         loop {

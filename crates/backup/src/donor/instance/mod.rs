@@ -18,12 +18,14 @@ mod prepare;
 mod process;
 mod redo;
 pub(super) mod session;
+mod told;
 mod tracked;
 mod tracking;
 pub(super) mod watch;
 
 pub use base::IncrementFrom;
 pub use options::InstanceOptions;
+pub(crate) use told::{describe, weigh};
 pub use tracking::{PageTracking, TrackingState};
 
 use self::base::Base;
@@ -132,6 +134,11 @@ impl InstanceDonor {
         self.base.as_ref().map_or(Lsn::ZERO, |base| base.start)
     }
 
+    /// Whether page tracking is on, so that the copy of the files needs no lock.
+    pub(crate) fn is_tracking(&self) -> bool {
+        self.tracked_from.is_some()
+    }
+
     fn session(&mut self) -> &mut Session {
         &mut self
             .session
@@ -229,7 +236,7 @@ impl Donor for InstanceDonor {
     }
 }
 
-fn describe(id: FileId, file: &SourceFile) -> FileDesc {
+fn description(id: FileId, file: &SourceFile) -> FileDesc {
     FileDesc {
         id,
         name: file.name.clone(),

@@ -81,6 +81,11 @@ impl Session {
         Ok(session)
     }
 
+    /// The server's version, as it greeted us.
+    pub(in crate::donor) fn server_version(&self) -> &str {
+        self.connection.server_version()
+    }
+
     /// The server's number of this connection.
     pub(in crate::donor) fn id(&self) -> u64 {
         self.id

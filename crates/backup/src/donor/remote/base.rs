@@ -37,6 +37,7 @@ impl Base {
                 });
             }
             IncrementFrom::Set(path) => path,
+            IncrementFrom::Told(_) => return Err(super::out_of_order()),
         };
         let path = std::path::absolute(path).map_err(|e| Error::io("open backup set", path, e))?;
         let set = BackupSet::open(&path)?;

@@ -61,22 +61,12 @@ impl Delivering {
                 None => file.born != CloneStage::FileCopy,
                 Some(base) => !base.has(file),
             };
-            let positions = (0..pages.len()).step_by(BATCH as usize);
-            self.tasks.extend(positions.map(|first| Task {
-                file: self.files.len(),
-                first,
-                count: BATCH.min(pages.len() - first),
-            }));
             let delivery = if whole {
                 Delivery::Whole
             } else {
                 Delivery::Pages(pages.clone())
             };
-            self.files.push(Planned {
-                index,
-                pages,
-                whole,
-            });
+            self.add(index, pages, whole);
             planned.push(PlannedFile { desc, delivery });
         }
         if base.is_some() {
@@ -87,6 +77,21 @@ impl Delivering {
             );
         }
         Ok(with_directories(planned))
+    }
+
+    /// Adds a file of which these pages are in the spool.
+    pub(super) fn add(&mut self, index: u32, pages: RoaringBitmap, whole: bool) {
+        let positions = (0..pages.len()).step_by(BATCH as usize);
+        self.tasks.extend(positions.map(|first| Task {
+            file: self.files.len(),
+            first,
+            count: BATCH.min(pages.len() - first),
+        }));
+        self.files.push(Planned {
+            index,
+            pages,
+            whole,
+        });
     }
 
     /// Delivers until nothing is left.

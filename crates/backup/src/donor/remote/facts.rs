@@ -1,10 +1,11 @@
 //! What the donor says of itself over SQL.
 
+use crate::Result;
 use crate::donor::instance::session::Session;
 use crate::donor::server::{Variables, features, version_number};
 use crate::set::{BinlogPosition, ServerRecord};
-use crate::{Error, Result};
 use innodb::geometry::PageSize;
+use wire::clone::Dialect;
 
 /// What the donor says of itself.
 #[derive(Debug, Clone)]
@@ -21,13 +22,6 @@ impl Facts {
         let further = ["innodb_redo_log_encrypt", "innodb_undo_log_encrypt"];
         let variables = Variables::ask(session, "donor", &further)?;
         let get = |name| variables.get(name);
-        if get("version_comment").contains("GreatSQL") {
-            return Err(Error::refused(
-                1105,
-                "the donor is GreatSQL, whose clone protocol is not that of MySQL",
-                "Back up on the database host.",
-            ));
-        }
         let encrypts = further
             .into_iter()
             .find(|name| get(name).eq_ignore_ascii_case("ON"));
@@ -45,6 +39,21 @@ impl Facts {
                 features: Some(features(session)?),
             },
         })
+    }
+
+    /// How the donor speaks: GreatSQL says who it is, and took its dialect up with 8.0.32-26.
+    pub(super) fn dialect(&self) -> Dialect {
+        let is_greatsql = |text: &str| text.to_ascii_lowercase().contains("greatsql");
+        let comment = self.record.variables.get("version_comment");
+        let is_greatsql =
+            is_greatsql(&self.record.version) || comment.is_some_and(|text| is_greatsql(text));
+        let numbers = self.record.version.split(['.', '-']);
+        let numbers: Vec<u32> = numbers.map_while(|part| part.parse().ok()).collect();
+        if is_greatsql && numbers.as_slice() >= [8, 0, 32, 26].as_slice() {
+            Dialect::GreatSql
+        } else {
+            Dialect::Stock
+        }
     }
 
     /// The version as a number, as tablespaces have it: 90704 for 9.7.4.

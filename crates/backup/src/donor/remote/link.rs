@@ -7,7 +7,7 @@ use crate::{Error, Job, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use wire::Connection;
-use wire::clone::{COM_CLONE, Command, Response};
+use wire::clone::{COM_CLONE, Command, Dialect, Response, Wish};
 
 /// How often a wait for the donor looks whether the job was cancelled.
 const POLL: Duration = Duration::from_millis(200);
@@ -59,6 +59,10 @@ pub(super) struct Network {
     throttle: Throttle,
     /// Whether connections are to be given up.
     cut: AtomicBool,
+    /// How the donor speaks.
+    dialect: Dialect,
+    /// What is asked of a donor that can give more than a full.
+    pub wish: Wish,
 }
 
 impl Network {
@@ -67,6 +71,17 @@ impl Network {
             throttle: Throttle::new(options.network_rate),
             options,
             cut: AtomicBool::new(false),
+            dialect: Dialect::Stock,
+            wish: Wish::default(),
+        }
+    }
+
+    /// With a donor that speaks otherwise.
+    pub(super) fn in_dialect(self, dialect: Dialect, wish: Wish) -> Self {
+        Self {
+            dialect,
+            wish,
+            ..self
         }
     }
 
@@ -91,6 +106,7 @@ impl Network {
 pub(super) struct Link {
     connection: Connection,
     packet: Vec<u8>,
+    dialect: Dialect,
 }
 
 impl Link {
@@ -106,6 +122,7 @@ impl Link {
         let mut link = Self {
             connection,
             packet: Vec::new(),
+            dialect: network.dialect,
         };
         // Blocks of 64 pages of up to 64 KiB each, and what is around them.
         link.connection.set_max_allowed_packet(MAX_PACKET);
@@ -125,7 +142,7 @@ impl Link {
     /// Sends a command.
     pub(super) fn send(&mut self, command: &Command) -> Result<(), LinkError> {
         self.connection
-            .send_command(command.code(), &command.body())
+            .send_command(command.code(), &command.body_in(self.dialect))
             .map_err(|error| LinkError::of("send to the donor", error))
     }
 
@@ -138,7 +155,7 @@ impl Link {
         silence: Duration,
     ) -> Result<Response<'_>, LinkError> {
         self.read(network, job, silence)?;
-        match Response::decode(&self.packet) {
+        match Response::decode_in(self.dialect, &self.packet) {
             Ok(Response::Error { code, message }) => {
                 Err(LinkError::Failed(donor_error(code, &message)))
             }

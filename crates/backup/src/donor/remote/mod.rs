@@ -9,6 +9,7 @@
 //! whose LSN is at least that of the base's checkpoint. Everything travels, what has not changed is
 //! not kept.
 
+mod agent;
 mod base;
 mod chunks;
 mod conversation;
@@ -44,23 +45,50 @@ use self::link::Network;
 use self::page_list::PageList;
 use self::redo::RedoSink;
 use self::sinks::{FileSink, PageSink};
-use self::spool::Spool;
+pub(crate) use self::spool::Spool;
 use super::Donor;
 use super::instance::session::Session;
 use super::instance::watch::CancelWatch;
 use crate::recipient::{Recipient, Snapshot, StagePlan, free_space};
 use crate::set::SetKind;
 use crate::{Error, Job, Result, Sealing, Stage};
+use innodb::geometry::PageSize;
 use innodb::lsn::Lsn;
 use innodb::trx_sys::PositionScan;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use wire::clone::Stage as CloneStage;
-use wire::clone::StageDescriptor;
+use wire::clone::{Dialect, StageDescriptor, Wish};
+
+/// A donor over the network.
+pub trait NetworkDonor: Donor {
+    /// Number of the control connection in the donor.
+    fn connection_id(&self) -> u64;
+
+    /// The LSN after which changes are wanted; zero for a full backup.
+    fn start_lsn(&self) -> Lsn;
+
+    /// Host and port of the donor.
+    fn source(&self) -> &str;
+}
+
+/// Connects, finds out whom with, and checks everything that can be checked before something is
+/// written. `scratch` is a directory with room for pages that changed during the backup; it must
+/// exist when FILE COPY begins.
+pub fn connect(options: RemoteOptions, scratch: &Path, job: &Job) -> Result<Box<dyn NetworkDonor>> {
+    let session = Session::open_for(job, &options.connect, options.ddl_timeout)?;
+    if crate::agent::is_agent(session.server_version()) {
+        tracing::info!("the donor is an agent of innoclone");
+        let donor = agent::AgentDonor::open(session, options, scratch, job)?;
+        return Ok(Box::new(donor));
+    }
+    let donor = RemoteDonor::open(session, options, scratch, job)?;
+    Ok(Box::new(donor))
+}
 
 /// A server that is cloned over the network.
 #[derive(Debug)]
-pub struct RemoteDonor {
+struct RemoteDonor {
     facts: Facts,
     base: Option<Base>,
     session: Session,
@@ -87,11 +115,12 @@ pub struct RemoteDonor {
 }
 
 impl RemoteDonor {
-    /// Connects and checks everything that can be checked before something is written. `scratch` is
-    /// a directory with room for pages that changed during the backup; it must exist when FILE COPY
-    /// begins.
-    pub fn open(options: RemoteOptions, scratch: &Path, job: &Job) -> Result<Self> {
-        let mut session = Session::open_for(job, &options.connect, options.ddl_timeout)?;
+    fn open(
+        mut session: Session,
+        options: RemoteOptions,
+        scratch: &Path,
+        job: &Job,
+    ) -> Result<Self> {
         let cancel = CancelWatch::start(&session, job)?;
         let facts = Facts::ask(&mut session)?;
         let sealing = options.encryption_key.clone().map(Sealing::new);
@@ -106,11 +135,21 @@ impl RemoteDonor {
             None => None,
         };
         let source = options.connect.endpoint.to_string();
+        let dialect = facts.dialect();
+        let mut options = options;
+        if dialect == Dialect::GreatSql {
+            tracing::warn!(
+                "the donor is GreatSQL: its dialect of the clone protocol is known from its source, \
+                 and untested against a real one; verify the set, and restore it once"
+            );
+            // Nothing is left out by what is known of other servers.
+            options.scan = true;
+        }
         let mut watch = Watch::begin(&mut session);
         let mut page_list = watch.prepare(&mut session, &options, base.as_ref())?;
         let wanted = if options.in_order { 1 } else { job.parallel() };
-        let connections = connections(wanted, options.network_rate, &facts);
-        let network = Network::new(options);
+        let connections = connections_for(wanted, options.network_rate, facts.page_size);
+        let network = Network::new(options).in_dialect(dialect, Wish::default());
         let mut conversation = Conversation::open(network, connections, job)?;
         // What cannot be backed up shows in the list of files.
         let mut files = Files::new(facts.page_size).with_keys(sealing.map(Arc::new));
@@ -139,21 +178,6 @@ impl RemoteDonor {
             facts,
             _cancel: cancel,
         })
-    }
-
-    /// Number of the control connection in the donor.
-    pub fn connection_id(&self) -> u64 {
-        self.session.id()
-    }
-
-    /// The LSN after which changes are wanted; zero for a full backup.
-    pub fn start_lsn(&self) -> Lsn {
-        self.base.as_ref().map_or(Lsn::ZERO, |base| base.start)
-    }
-
-    /// Host and port of the donor.
-    pub fn source(&self) -> &str {
-        &self.source
     }
 
     fn conversation(&mut self) -> Result<&mut Conversation> {
@@ -315,7 +339,25 @@ impl Donor for RemoteDonor {
     }
 }
 
+impl NetworkDonor for RemoteDonor {
+    fn connection_id(&self) -> u64 {
+        self.session.id()
+    }
+
+    fn start_lsn(&self) -> Lsn {
+        Self::start_lsn(self)
+    }
+
+    fn source(&self) -> &str {
+        &self.source
+    }
+}
+
 impl RemoteDonor {
+    fn start_lsn(&self) -> Lsn {
+        self.base.as_ref().map_or(Lsn::ZERO, |base| base.start)
+    }
+
     fn kind(&self) -> SetKind {
         if self.base.is_some() {
             SetKind::Increment
@@ -327,8 +369,8 @@ impl RemoteDonor {
 
 /// Connections for data. With a limit of the rate they wait for one another, each with a block; a
 /// donor cuts one that waits for a minute.
-fn connections(wanted: usize, rate: Option<u64>, facts: &Facts) -> usize {
-    let block = 64 * u64::from(facts.page_size.get());
+fn connections_for(wanted: usize, rate: Option<u64>, page_size: PageSize) -> usize {
+    let block = 64 * u64::from(page_size.get());
     let most = rate.map_or(u64::MAX, |rate| LONGEST_WAIT * rate / block);
     wanted
         .min(usize::try_from(most).unwrap_or(usize::MAX))

@@ -6,7 +6,7 @@
 use crate::{Error, Result};
 use std::collections::HashMap;
 use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -15,7 +15,7 @@ const SEGMENT: u64 = 1 << 20;
 
 /// Contents of files, by number and offset. What was not written is zero, and takes no space.
 #[derive(Debug)]
-pub(super) struct Spool {
+pub(crate) struct Spool {
     file: File,
     path: PathBuf,
     /// Where the segments of the files are.
@@ -24,12 +24,14 @@ pub(super) struct Spool {
 
 impl Spool {
     /// Stored in `directory`, until it is dropped or the process ends, however it ends.
-    pub(super) fn new(directory: &Path, name: &str) -> Result<Self> {
+    pub(crate) fn new(directory: &Path, name: &str) -> Result<Self> {
         let path = directory.join(name);
         let file = File::options()
             .read(true)
             .write(true)
             .create_new(true)
+            // It may lie where others can look.
+            .mode(0o600)
             .open(&path)
             .map_err(|e| Error::io("create file", &path, e))?;
         std::fs::remove_file(&path).map_err(|e| Error::io("remove file", &path, e))?;
@@ -41,7 +43,7 @@ impl Spool {
     }
 
     /// Writes over what is there.
-    pub(super) fn write(&self, file: u32, offset: u64, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn write(&self, file: u32, offset: u64, bytes: &[u8]) -> Result<()> {
         pieces(offset, bytes.len(), |at, range| {
             let place = self.place(file, at / SEGMENT, true).unwrap_or_default() + at % SEGMENT;
             self.file
@@ -51,7 +53,7 @@ impl Spool {
     }
 
     /// Reads; what was never written is zero.
-    pub(super) fn read(&self, file: u32, offset: u64, out: &mut [u8]) -> Result<()> {
+    pub(crate) fn read(&self, file: u32, offset: u64, out: &mut [u8]) -> Result<()> {
         pieces(offset, out.len(), |at, range| {
             let out = &mut out[range];
             let Some(place) = self.place(file, at / SEGMENT, false) else {

@@ -105,6 +105,8 @@ struct Task {
 #[derive(Debug, Default)]
 struct Chunk {
     blocks: VecDeque<Block>,
+    /// Bytes of the blocks.
+    bytes: usize,
     /// No more blocks come.
     whole: bool,
 }
@@ -184,17 +186,29 @@ impl Flow {
         let number = block.data.chunk;
         let mut state = self.wait(self.lock(), |state| {
             let chunk = state.chunks.get(&number);
-            chunk.is_none_or(|chunk| chunk.blocks.len() < AHEAD)
+            chunk.is_none_or(|chunk| chunk.blocks.len() < AHEAD || chunk.bytes < AHEAD_BYTES)
         })?;
         if !state.chunks.contains_key(&number) {
             state.ready.push_back(number);
         }
         let chunk = state.chunks.entry(number).or_default();
+        chunk.bytes += block.bytes.len();
         chunk.blocks.push_back(block);
         chunk.whole = last;
         drop(state);
         self.changed.notify_all();
         Ok(())
+    }
+
+    /// No more blocks come of these chunks: their file is gone. The connections that have begun
+    /// with them take others.
+    pub(super) fn abandon(&self, chunks: std::ops::RangeInclusive<u32>) {
+        let mut state = self.lock();
+        for (number, chunk) in &mut state.chunks {
+            chunk.whole |= chunks.contains(number);
+        }
+        drop(state);
+        self.changed.notify_all();
     }
 
     /// Closes a stage, and waits until the client has acknowledged it.
@@ -411,6 +425,7 @@ impl State {
             task.chunk = Some(number);
             let chunk = self.chunks.get_mut(&number)?;
             if let Some(block) = chunk.blocks.pop_front() {
+                chunk.bytes -= block.bytes.len();
                 if chunk.whole && chunk.blocks.is_empty() {
                     self.chunks.remove(&number);
                     task.chunk = None;
@@ -435,8 +450,9 @@ fn before(stage: Stage) -> Stage {
 pub(crate) const MASTER: u32 = 0;
 /// As many connections besides it as a server's `clone_max_concurrency` allows.
 const MAX_TASKS: usize = 128;
-/// Blocks of a chunk that wait to be sent.
+/// Blocks of a chunk that wait to be sent: so many, or of small ones so many bytes.
 const AHEAD: usize = 2;
+const AHEAD_BYTES: usize = 512 << 10;
 /// Buffers kept for later.
 const SPARE: usize = 16;
 

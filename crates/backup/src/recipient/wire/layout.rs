@@ -10,9 +10,9 @@ use ::wire::clone::{FileDescriptor, FileFlags, Stage, StageDescriptor};
 use std::collections::HashMap;
 
 /// Bytes of a chunk. As with a stock donor with pages of 16 KiB; clients take any.
-const CHUNK: u64 = 64 << 20;
+pub(super) const CHUNK: u64 = 64 << 20;
 /// Bytes of a block: the pieces that the engine writes.
-const BLOCK: u64 = 1 << 20;
+pub(super) const BLOCK: u64 = 1 << 20;
 /// Bytes of a redo file before the log. They are a chunk of their own: clients rely on redo having
 /// at least two chunks.
 const REDO_HEAD: u64 = innodb::redo::HEADER_AREA as u64;
@@ -20,6 +20,8 @@ const REDO_HEAD: u64 = innodb::redo::HEADER_AREA as u64;
 /// What is sent when a stage begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Announcement {
+    /// What has become of files since the stage before; said before the stage begins.
+    pub(crate) before: Vec<FileDescriptor>,
     /// The begin of the stage.
     pub(crate) stage: StageDescriptor,
     /// The files.
@@ -30,6 +32,7 @@ impl Announcement {
     /// Of a stage that carries nothing.
     pub(crate) fn empty(stage: Stage) -> Self {
         Self {
+            before: Vec::new(),
             stage: StageDescriptor {
                 stage,
                 begins: true,
@@ -82,6 +85,31 @@ impl Layout {
             layout.add(desc, data_descriptor(desc), 0)?;
         }
         Ok(layout)
+    }
+
+    /// Layout of REDO COPY with files of no tablespace, which only another innoclone takes.
+    pub(super) fn of_redo_and_plain(redo: &[FileDesc], plain: &[FileDesc]) -> Result<Self> {
+        let mut layout = Self::of_redo(redo)?;
+        for desc in plain {
+            let descriptor = FileDescriptor {
+                stage: Stage::RedoCopy,
+                size: desc.length,
+                allocated: desc.length,
+                space_flags: FileDescriptor::NO_FLAGS,
+                space: FileDescriptor::BUFFER_POOL,
+                name: desc.name.clone().into_bytes(),
+                ..FileDescriptor::default()
+            };
+            layout.add(desc, descriptor, 0)?;
+        }
+        Ok(layout)
+    }
+
+    /// The files, in the order of their indexes.
+    pub(super) fn files(&self) -> impl Iterator<Item = (FileId, &Placed)> {
+        let mut ids: Vec<_> = self.by_id.iter().map(|(id, at)| (*at, *id)).collect();
+        ids.sort_unstable();
+        ids.into_iter().map(|(at, id)| (id, &self.files[at]))
     }
 
     /// Layout of REDO COPY. The file with the smallest number becomes file 0.
@@ -176,6 +204,7 @@ impl Layout {
             }
         };
         Announcement {
+            before: Vec::new(),
             stage: StageDescriptor {
                 stage: self.stage,
                 chunks: self.chunks,
@@ -249,7 +278,7 @@ pub(crate) fn redo_number(name: &str) -> Result<u64> {
         })
 }
 
-fn data_descriptor(desc: &FileDesc) -> FileDescriptor {
+pub(super) fn data_descriptor(desc: &FileDesc) -> FileDescriptor {
     let Some(space) = desc.space else {
         return FileDescriptor {
             stage: Stage::FileCopy,

@@ -10,10 +10,14 @@
 
 mod flow;
 mod layout;
+mod live;
 mod pages;
+mod sending;
 
 pub(crate) use flow::{Flow, Known, MASTER, Next, Stopped};
 pub(crate) use layout::{Announcement, redo_number};
+pub(crate) use live::LiveRecipient;
+pub(crate) use sending::{Returning, Turn};
 
 use self::flow::Block;
 use self::layout::{Layout, Place};

@@ -103,6 +103,11 @@ impl Conversation {
         self.workers + 1
     }
 
+    /// The donor's number of the clone.
+    pub(in crate::donor::remote) fn clone_id(&self) -> u64 {
+        self.locator.clone
+    }
+
     /// The first connections of a new clone.
     fn begin(&mut self, job: &Job) -> Result<Links, LinkError> {
         let mut master = Link::enter(&self.network, job)?;
@@ -137,7 +142,7 @@ impl Conversation {
                 seconds: seconds as u32,
                 blocks_ddl: false,
             },
-            wish: wire::clone::Wish::default(),
+            wish: self.network.wish,
             locator,
         }
     }
@@ -150,6 +155,10 @@ impl Conversation {
         for _ in 0..self.workers {
             match self.attach(PATIENCE, job) {
                 Ok(worker) => added.push(worker),
+                Err(LinkError::Failed(error)) if error.code() == NOBODY_ELSE => {
+                    tracing::info!("the donor takes no more connections");
+                    break;
+                }
                 Err(LinkError::Failed(error)) => return Err(error),
                 Err(LinkError::Lost(why)) => {
                     tracing::info!("the donor takes no more connections");
@@ -159,6 +168,7 @@ impl Conversation {
                 }
             }
         }
+        self.workers = added.len();
         let execute = |worker: &mut Link| worker.send(&Command::Execute);
         let links = self.links.as_mut().ok_or_else(closed)?;
         match added.iter_mut().try_for_each(execute) {
@@ -256,6 +266,8 @@ fn closed() -> Error {
     Error::refused(2013, "the connection to the donor is closed", "")
 }
 
+/// A donor of innoclone's has nothing left for another connection to send.
+const NOBODY_ELSE: u16 = 3862;
 /// Query execution was interrupted.
 const INTERRUPTED: i32 = 1317;
 /// As many tasks as a donor gives one clone.

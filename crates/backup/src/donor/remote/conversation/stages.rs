@@ -76,7 +76,7 @@ impl Conversation {
                 self.acknowledge(end, job)?;
             }
             if let Some(begin) = *begun
-                && (stage != Stage::FileCopy || files.all().len() >= begin.files as usize)
+                && files.all().len() >= files_of(begin)
             {
                 return Ok(begin);
             }
@@ -183,6 +183,16 @@ impl Conversation {
 
     pub(super) fn chunks(&self) -> std::sync::MutexGuard<'_, Chunks> {
         self.chunks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Files that are announced behind the begin of a stage, or were before. An increment begins with
+/// PAGE COPY, and has its files there.
+fn files_of(begin: StageDescriptor) -> usize {
+    match begin.stage {
+        Stage::FileCopy => begin.files as usize,
+        Stage::PageCopy => begin.extra.data_files as usize,
+        _ => 0,
     }
 }
 

@@ -1,0 +1,210 @@
+//! The one clone that an agent has at a time.
+
+use crate::agent::SnapshotTold;
+use crate::donor::instance::InstanceOptions;
+use crate::recipient::wire::{Flow, Known, Returning, Stopped, Turn};
+use crate::serve::clones::{Clone, Refused};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use wire::clone::{Locator, Stage};
+
+/// What is kept of a clone besides its connections.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) options: InstanceOptions,
+    /// The bytes of each file one after the other.
+    pub(super) in_order: bool,
+    pub(super) returning: Arc<Returning>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Slot(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    last: u64,
+    current: Option<Current>,
+    /// The clone that was complete last.
+    done: Option<(u64, Arc<Returning>)>,
+}
+
+#[derive(Debug)]
+struct Current {
+    clone: Arc<Clone>,
+    begun: Instant,
+    returning: Arc<Returning>,
+    /// What was asked for, until it is begun with.
+    request: Option<InstanceOptions>,
+    in_order: bool,
+    /// Its client is away.
+    away: bool,
+}
+
+impl Slot {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_taken(&self) -> bool {
+        self.lock().current.is_some()
+    }
+
+    /// A new clone, if there is no other whose client is here.
+    pub(super) fn begin(
+        &self,
+        request: InstanceOptions,
+        in_order: bool,
+    ) -> Result<Arc<Clone>, Refused> {
+        let mut state = self.lock();
+        if let Some(current) = &state.current {
+            let idle = current.request.is_some() && current.begun.elapsed() > IDLE;
+            if !(current.away || idle) {
+                return Err(Refused::new(
+                    3634,
+                    "Too many concurrent clone operations. Maximum allowed - 1.",
+                ));
+            }
+        }
+        if let Some(current) = state.current.take() {
+            current.end(Stopped::Interrupted);
+        }
+        state.last += 1;
+        let id = state.last;
+        let flow = Arc::new(Flow::new(Stage::Init, Known::Nothing));
+        let clone = Arc::new(Clone::new(id, flow));
+        state.current = Some(Current {
+            clone: Arc::clone(&clone),
+            begun: Instant::now(),
+            returning: Arc::default(),
+            request: Some(request),
+            in_order,
+            away: false,
+        });
+        Ok(clone)
+    }
+
+    /// What a clone that begins is to be; `None` if it has begun before.
+    pub(super) fn take_request(&self, clone: &Clone) -> Option<Held> {
+        let mut state = self.lock();
+        let current = state.of(clone)?;
+        Some(Held {
+            options: current.request.take()?,
+            in_order: current.in_order,
+            returning: Arc::clone(&current.returning),
+        })
+    }
+
+    /// A clone whose client comes back. The instance is not asked a second time: what it gave is
+    /// complete, or the clone is over.
+    pub(super) fn resume(&self, locator: &Locator) -> Result<Arc<Clone>, Refused> {
+        let mut state = self.lock();
+        let known = state.current.as_mut().filter(|current| {
+            current.clone.locator().is_same_clone(locator) && current.returning.told().is_some()
+        });
+        let Some(current) = known else {
+            return Err(Refused::new(
+                3862,
+                "the snapshot was not complete when the connection was lost, and was given up: \
+                 begin anew",
+            ));
+        };
+        let old = Arc::clone(&current.clone);
+        // A client that has lost a connection may be back before its other end was found lost.
+        old.cancel(Stopped::Interrupted);
+        if let Some(Stopped::Failed { code, message }) = old.flow.stopped() {
+            return Err(Refused { code, message });
+        }
+        let (stage, known, received) = old.where_to_resume(locator)?;
+        tracing::info!(clone = old.id, ?stage, "clone resumed");
+        let turn = Turn::again(stage, known, received);
+        let clone = Arc::new(Clone::new(old.id, turn.flow()));
+        // Workers may join before the master executes.
+        clone.flow.join();
+        current.clone = Arc::clone(&clone);
+        current.away = false;
+        current.returning.go_on(turn);
+        Ok(clone)
+    }
+
+    pub(super) fn find(&self, locator: &Locator) -> Option<Arc<Clone>> {
+        let state = self.lock();
+        let current = state.current.as_ref()?;
+        let same = current.clone.locator().is_same_clone(locator);
+        same.then(|| Arc::clone(&current.clone))
+    }
+
+    /// The client has lost a connection. While the instance is at work for it everything is given
+    /// up, so that the instance is free at once.
+    pub(super) fn lost(&self, clone: &Clone) {
+        clone.cancel(Stopped::Interrupted);
+        let mut state = self.lock();
+        let Some(current) = state.of(clone) else {
+            return;
+        };
+        current.away = true;
+        if current.returning.told().is_none() {
+            state.current = None;
+        }
+    }
+
+    /// It is over: complete, or failed.
+    pub(super) fn remove(&self, clone: &Clone) {
+        let mut state = self.lock();
+        if state.of(clone).is_some()
+            && let Some(current) = state.current.take()
+        {
+            current.returning.give_up();
+            state.done = Some((clone.id, current.returning));
+        }
+    }
+
+    /// Nobody came back to it.
+    pub(super) fn forget(&self, id: u64) {
+        let mut state = self.lock();
+        if state
+            .current
+            .as_ref()
+            .is_some_and(|current| current.clone.id == id)
+        {
+            state.current = None;
+        }
+    }
+
+    /// What a complete clone is.
+    pub(super) fn snapshot(&self, id: u64) -> Option<Arc<SnapshotTold>> {
+        let state = self.lock();
+        let current = state.current.as_ref();
+        let current = current.map(|current| (current.clone.id, &current.returning));
+        let done = state.done.as_ref().map(|(id, returning)| (*id, returning));
+        let mut all = [current, done].into_iter().flatten();
+        all.find(|(known, _)| *known == id)?.1.told()
+    }
+
+    /// Ends it.
+    pub(super) fn stop(&self) {
+        let current = self.lock().current.take();
+        if let Some(current) = current {
+            current.end(Stopped::Failed {
+                code: 1053,
+                message: "Server shutdown in progress".into(),
+            });
+        }
+    }
+}
+
+impl State {
+    fn of(&mut self, clone: &Clone) -> Option<&mut Current> {
+        let current = self.current.as_mut()?;
+        std::ptr::eq(&raw const *current.clone, clone).then_some(current)
+    }
+}
+
+impl Current {
+    fn end(&self, why: Stopped) {
+        self.clone.cancel(why);
+        self.returning.give_up();
+    }
+}
+
+/// How long a client may take to begin with its clone, when another one asks.
+const IDLE: Duration = Duration::from_secs(60);

@@ -1,0 +1,149 @@
+//! Fulls and increments by an agent: the same as those made on the database host, and no more than
+//! the change travels.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+mod agents;
+mod common;
+mod network;
+
+use agents::Agent;
+use backup::donor::instance::IncrementFrom;
+use backup::set::PagesBy;
+use common::{Place, check_with_binlog};
+use network::check_set;
+use testkit::{Server, ServerOptions, Workload, WorkloadOptions};
+
+#[test]
+fn a_chain_under_load_and_ddl_is_the_instance() {
+    let (server, place) = (agents::instance(ServerOptions::default()), Place::new());
+    server.load_sysbench_like(3, 20_000).unwrap();
+    server
+        .sql(
+            "CREATE SCHEMA empty_one; CREATE SCHEMA other;
+             CREATE TABLE other.m (id INT PRIMARY KEY, t TEXT) ENGINE = MyISAM;
+             INSERT INTO other.m VALUES (1, 'one')",
+        )
+        .unwrap();
+    let agent = Agent::of(&server, &place);
+    let load = WorkloadOptions {
+        threads: 2,
+        ddl: true,
+        seed: 11,
+        ..WorkloadOptions::default()
+    };
+    let workload = Workload::start(&server, load).unwrap();
+    let full = agent.full(&place, "full", |_| ()).unwrap();
+    assert_eq!(full.pages_by, PagesBy::All);
+    server
+        .sql(
+            "CREATE TABLE other.born SELECT * FROM sbtest.sbtest1 LIMIT 3000;
+             RENAME TABLE sbtest.sbtest1 TO other.x, sbtest.sbtest2 TO sbtest.sbtest1,
+                          other.x TO sbtest.sbtest2;
+             TRUNCATE sbtest.sbtest3; ALTER TABLE sbtest.sbtest2 ADD INDEX c_index (c);
+             INSERT INTO other.m VALUES (2, 'two'); DROP SCHEMA empty_one",
+        )
+        .unwrap();
+    let one = agent.increment(&place, "one", "full", |_| ()).unwrap();
+    server
+        .sql(
+            "INSERT INTO sbtest.sbtest3 SELECT * FROM sbtest.sbtest1 LIMIT 500;
+             DROP TABLE other.born; CREATE SCHEMA late; DELETE FROM other.m WHERE id = 1;
+             ALTER TABLE sbtest.sbtest1 ENGINE = InnoDB",
+        )
+        .unwrap();
+    let two = agent.increment(&place, "two", "one", |_| ()).unwrap();
+    let stats = workload.stop();
+    assert!(stats.transactions > 20 && stats.ddl > 3, "{stats:?}");
+    for (report, base) in [(&one, &full), (&two, &one)] {
+        assert_eq!(report.pages_by, PagesBy::Tracked);
+        assert!(report.lsn.start <= base.lsn.page_track && report.lsn.end >= base.lsn.end);
+    }
+    for (set, report) in [("full", &full), ("one", &one), ("two", &two)] {
+        check_set(&place, set);
+        let data = format!("data-{set}");
+        place.restore(set, &data);
+        let restored = place.boot(&data, &[]);
+        common::check_restored(&restored, report);
+        Workload::check(&restored).unwrap();
+        check_with_binlog(&server, &restored, report);
+    }
+}
+
+#[test]
+fn an_increment_is_that_of_a_scan_and_carries_the_change_only() {
+    let (server, place) = (agents::instance(ServerOptions::default()), Place::new());
+    server.load_sysbench_like(4, 60_000).unwrap();
+    agents::quiesce(&server);
+    let agent = Agent::of(&server, &place);
+    agent.full(&place, "full", |_| ()).unwrap();
+    let idle = agent.increment(&place, "idle", "full", |_| ()).unwrap();
+    server
+        .sql("UPDATE sbtest.sbtest2 SET pad = 'changed' WHERE id % 40 = 0")
+        .unwrap();
+    agents::quiesce(&server);
+    let tracked = agent.increment(&place, "tracked", "idle", |_| ()).unwrap();
+    let scanned = agent
+        .increment(&place, "scanned", "idle", |options| options.scan = true)
+        .unwrap();
+    assert_eq!(tracked.pages_by, PagesBy::Tracked);
+    assert_eq!(scanned.pages_by, PagesBy::Scan);
+    let stored = |set: &str| agents::delta_bytes(&place, set);
+    // What is around the pages, and the log.
+    let around = (4 << 20) + stored("tracked") / 10;
+    assert!(
+        tracked.bytes_read < stored("tracked") + around,
+        "{tracked:?}"
+    );
+    assert!(idle.bytes_read < stored("idle") + (4 << 20), "{idle:?}");
+    let all = agents::files_of_tables(&place, "scanned");
+    let some = agents::files_of_tables(&place, "tracked");
+    assert!(all.len() >= 4 && all.keys().eq(some.keys()));
+    let different: Vec<_> = all
+        .iter()
+        .filter(|(name, bytes)| some[*name] != **bytes)
+        .collect();
+    assert!(
+        different.is_empty(),
+        "{:?}",
+        different.iter().map(|(name, _)| name).collect::<Vec<_>>()
+    );
+    // With a start LSN and nothing else known of the base.
+    let start = idle.lsn.page_track;
+    let known = agent.full(&place, "by_lsn", |options| {
+        options.from = Some(IncrementFrom::StartLsn(start));
+    });
+    assert_eq!(known.unwrap().pages_by, PagesBy::Tracked);
+}
+
+#[test]
+fn after_a_restart_changed_pages_are_found_by_a_scan() {
+    let (mut server, place) = (agents::instance(ServerOptions::default()), Place::new());
+    server.load_sysbench_like(2, 5000).unwrap();
+    let agent = Agent::of(&server, &place);
+    place.compress(Some(frame::Algorithm::Zstd));
+    let full = agent.full(&place, "full", |_| ()).unwrap();
+    server.kill9().unwrap();
+    server.start_again().unwrap();
+    server
+        .sql("UPDATE sbtest.sbtest1 SET pad = 'after' WHERE id % 7 = 0")
+        .unwrap();
+    // Of this base the agent would know nothing but the LSN.
+    let by_lsn = agent.full(&place, "by_lsn", |options| {
+        options.from = Some(IncrementFrom::StartLsn(full.lsn.page_track));
+    });
+    assert_eq!(by_lsn.unwrap_err().code(), 3803);
+    let scanned = agent.increment(&place, "scanned", "full", |_| ()).unwrap();
+    assert_eq!(scanned.pages_by, PagesBy::Scan);
+    server
+        .sql("UPDATE sbtest.sbtest2 SET pad = 'later' WHERE id % 7 = 0")
+        .unwrap();
+    let tracked = agent
+        .increment(&place, "tracked", "scanned", |_| ())
+        .unwrap();
+    assert_eq!(tracked.pages_by, PagesBy::Tracked);
+    let before = testkit::snapshot(&server).unwrap();
+    place.restore("tracked", "data");
+    let restored: Server = place.boot("data", &[]);
+    common::check_restored(&restored, &tracked);
+    testkit::assert_same(&before, &testkit::snapshot(&restored).unwrap());
+}
