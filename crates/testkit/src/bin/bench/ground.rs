@@ -187,6 +187,11 @@ impl Ground {
         Ok(rows)
     }
 
+    /// The program.
+    pub(crate) fn program(&self) -> &Innoclone {
+        &self.program
+    }
+
     /// A path beside the server's data directory.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.server.root_dir().join(name)

@@ -9,8 +9,8 @@
 //! Environment: `BENCH_MB` (data size, 1024), `BENCH_RUNS` (rounds, 3), `BENCH_DIR` (where, instead
 //! of the temporary directory), `BENCH_COLD=1` (as root: empty the page cache before each run,
 //! instead of filling it), `BENCH_ONLY` (a list of parts, with commas: full, load, compressed,
-//! increment, restore, replay, remote, memory; all unless set). `--json FILE` or `BENCH_JSON` writes the
-//! results.
+//! increment, restore, replay, network, provisioning, remote, memory; all unless set). `--json FILE` or
+//! `BENCH_JSON` writes the results.
 
 mod compressed;
 mod contest;
@@ -18,6 +18,7 @@ mod full;
 mod ground;
 mod increment;
 mod memory;
+mod network;
 mod remote;
 mod replay;
 mod report;
@@ -66,6 +67,12 @@ fn run() -> Result<()> {
     restore::discard(&ground)?;
     if settings.wants(&[Part::Replay]) {
         replay::contest(&ground, &mut report)?;
+    }
+    if settings.wants(&[Part::Network]) {
+        network::fulls(&ground, &settings, &mut report)?;
+    }
+    if settings.wants(&[Part::Provisioning]) {
+        network::provisioning(&ground, &settings, &mut report)?;
     }
     if settings.wants(&[Part::Remote]) {
         remote::increments(&ground, &mut report)?;

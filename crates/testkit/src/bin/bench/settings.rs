@@ -59,19 +59,25 @@ pub(crate) enum Part {
     Restore,
     /// Replay of binary logs.
     Replay,
+    /// Full backups over the network.
+    Network,
+    /// Clones from what innoclone serves.
+    Provisioning,
     /// Increments over the network.
     Remote,
     /// Memory at double size.
     Memory,
 }
 
-const PARTS: [(&str, Part); 8] = [
+const PARTS: [(&str, Part); 10] = [
     ("full", Part::Full),
     ("load", Part::Load),
     ("compressed", Part::Compressed),
     ("increment", Part::Increment),
     ("restore", Part::Restore),
     ("replay", Part::Replay),
+    ("network", Part::Network),
+    ("provisioning", Part::Provisioning),
     ("remote", Part::Remote),
     ("memory", Part::Memory),
 ];
