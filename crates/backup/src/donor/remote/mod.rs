@@ -48,7 +48,7 @@ use super::Donor;
 use super::instance::session::Session;
 use crate::recipient::{Recipient, Snapshot, StagePlan, free_space};
 use crate::set::SetKind;
-use crate::{Error, Job, Result, Sealing, Stage};
+use crate::{Error, FileId, Job, Result, Sealing, Stage};
 use innodb::lsn::Lsn;
 use innodb::trx_sys::PositionScan;
 use std::path::{Path, PathBuf};
@@ -204,6 +204,13 @@ impl RemoteDonor {
         };
         let conversation = conversation.as_mut().ok_or_else(out_of_order)?;
         *end = Some(conversation.receive(CloneStage::FileCopy, &sink, job)?);
+        // Of a file that was dropped nothing more comes. That it is gone is said with the next stage;
+        // one that is not is refused in the end.
+        for (index, file) in self.files.live().filter(|_| self.base.is_none()) {
+            if file.space.is_some() && file.found().bytes < file.size {
+                recipient.abandon(FileId(index));
+            }
+        }
         Ok(())
     }
 
@@ -262,7 +269,9 @@ impl RemoteDonor {
         let spool = self.spool.as_ref().ok_or_else(out_of_order)?;
         deliver::add_first_pages(&self.files, spool, self.facts.version_number())?;
         keys::check(&mut self.files, spool)?;
-        let plan: StagePlan = self.delivering.plan(&self.files, self.base.as_ref())?;
+        let plan: StagePlan =
+            self.delivering
+                .plan(&self.files, self.base.as_ref(), recipient.turn())?;
         recipient.begin(Stage::PageCopy, &plan)
     }
 
