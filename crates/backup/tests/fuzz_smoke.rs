@@ -98,6 +98,39 @@ fn damaged_manifests_are_errors_and_not_panics() {
 }
 
 #[test]
+fn damaged_files_of_sealed_keys_are_errors_and_not_panics() {
+    let mut random = Random(0x1234_5678_9ABC_DEF1);
+    // One that names the key the body opens with, as far as can be without the key.
+    let key = backup::EncryptionKey::from_bytes(&[7; 32]).unwrap();
+    let id = u64::from_str_radix(key.id(), 16).unwrap();
+    let mut sample = b"ICKEYS01".to_vec();
+    sample.extend(id.to_be_bytes());
+    sample.extend([9; 24]);
+    sample.extend(2u32.to_be_bytes());
+    sample.extend([5; 2 * 68 + 16]);
+    assert_eq!(backup::SealedKeys::parse(&sample).unwrap().len(), 2);
+    for round in 0..20_000 {
+        let mut bytes = sample.clone();
+        for _ in 0..round % 4 {
+            let at = random.below(bytes.len().min(100));
+            match random.below(4) {
+                0 => bytes[at] ^= 1 << random.below(8),
+                1 => bytes.truncate(at.max(1)),
+                2 => bytes.insert(at, random.below(256) as u8),
+                _ => {
+                    let count = (bytes.len() as u64).saturating_sub(60) / 68;
+                    let count = (count as u32).to_be_bytes();
+                    if let Some(place) = bytes.get_mut(40..44) {
+                        place.copy_from_slice(&count);
+                    }
+                }
+            }
+        }
+        fuzz_bodies::sealed_keys(&bytes);
+    }
+}
+
+#[test]
 fn damaged_query_events_are_no_statements_or_others() {
     let mut random = Random(0xD1B5_4A32_D192_ED03);
     let variables: [&[u8]; 6] = [

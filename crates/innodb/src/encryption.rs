@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     fn key() -> TablespaceKey {
-        TablespaceKey::from_bytes(&std::array::from_fn(|at| at as u8 ^ 0x5A))
+        TablespaceKey::from_bytes(&[0x5A; KEY_LEN].map(|byte| byte + 1))
     }
 
     const UUID: &[u8] = b"01234567-89ab-cdef-0123-456789abcdef";

@@ -4,6 +4,7 @@
 //! by looking at names one after the other: `a -> b` together with `b -> a`, or `a -> a_old` with
 //! a new `a`, must come out right in whatever order files are visited.
 
+use crate::set::layout::{CLONE_DIR, STATUS_FIX};
 use crate::set::{Content, Manifest};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -132,9 +133,10 @@ impl Plan {
     }
 }
 
-/// Names under `#clone` are ours, whatever a manifest says.
+/// Names under `#clone` are ours, whatever a manifest says; but for the one that sets over the network
+/// have for the server's first start.
 fn check_place(name: &str, path: &Path) -> Result<()> {
-    if name.split('/').next() == Some(crate::set::layout::CLONE_DIR) {
+    if name.split('/').next() == Some(CLONE_DIR) && name != STATUS_FIX {
         let detail = format!("its manifest lists '{name}' among the files of the server");
         return Err(Error::damaged(path, detail));
     }

@@ -11,6 +11,7 @@ use crate::files::SpaceInfo;
 use innodb::checksum;
 use innodb::encryption::{KeyBlockError, REDO_KEY_AT, TablespaceKey};
 use innodb::tablespace::{EncryptionInfo, encryption_offset};
+use std::ops::Range;
 
 /// The block in the place of the key that stands in `block`; and the key, unless a keyring protects
 /// it: then the block may stay.
@@ -53,26 +54,31 @@ pub(crate) fn put_on_page(space: &SpaceInfo, page: &mut [u8], block: &Block) {
     }
 }
 
-/// Where the block of a redo file is in `len` bytes from `offset` of the file. `None`: not there;
-/// `Some(None)`: only a part of it.
-pub(crate) fn in_redo(offset: u64, len: usize) -> Option<Option<std::ops::Range<usize>>> {
+/// Only a part of a block is in the bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct CutOff;
+
+/// Where the block of a redo file is in `len` bytes from `offset` of the file; `None`: not there.
+pub(crate) fn in_redo(offset: u64, len: usize) -> Result<Option<Range<usize>>, CutOff> {
     let (at, end) = (
         REDO_KEY_AT as u64,
         (REDO_KEY_AT + EncryptionInfo::LEN) as u64,
     );
     let until = offset.saturating_add(len as u64);
     if until <= at || offset >= end {
-        return None;
+        return Ok(None);
     }
-    let whole = offset <= at && end <= until;
-    Some(whole.then(|| (at - offset) as usize..(end - offset) as usize))
+    if at < offset || until < end {
+        return Err(CutOff);
+    }
+    Ok(Some((at - offset) as usize..(end - offset) as usize))
 }
 
 /// A block with or without a key.
 pub(crate) type Block = [u8; EncryptionInfo::LEN];
 
 const MAGIC: &[u8; 3] = b"iCS";
-const UUID: std::ops::Range<usize> = 7..43;
+const UUID: Range<usize> = 7..43;
 
 #[cfg(test)]
 mod tests {
@@ -95,12 +101,12 @@ mod tests {
 
     #[test]
     fn the_block_of_a_redo_file_is_found_wherever_its_bytes_are_cut() {
-        assert_eq!(in_redo(0, 2048), Some(Some(1072..1183)));
-        assert_eq!(in_redo(1072, 111), Some(Some(0..111)));
-        assert_eq!(in_redo(0, 1072), None);
-        assert_eq!(in_redo(1183, 512), None);
+        assert_eq!(in_redo(0, 2048), Ok(Some(1072..1183)));
+        assert_eq!(in_redo(1072, 111), Ok(Some(0..111)));
+        assert_eq!(in_redo(0, 1072), Ok(None));
+        assert_eq!(in_redo(1183, 512), Ok(None));
         for (offset, len) in [(0, 1073), (1073, 512), (1072, 110), (1182, 1)] {
-            assert_eq!(in_redo(offset, len), Some(None));
+            assert_eq!(in_redo(offset, len), Err(CutOff));
         }
     }
 }

@@ -14,6 +14,7 @@
 //! the user's and the set's id. So nothing of the file can be changed, left out, or taken from
 //! another set.
 
+use super::key_file::ID_DIGITS;
 use super::{EncryptionKey, REDO_SPACE};
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{KeyInit, Tag, XChaCha20Poly1305, XNonce};
@@ -65,8 +66,9 @@ impl<'a> SealedKeys<'a> {
 
     /// The id of the key that seals the file.
     pub fn key_id(&self) -> String {
-        let id = self.bytes.get(8..NONCE_AT).unwrap_or_default();
-        id.iter().map(|byte| format!("{byte:02x}")).collect()
+        let id = self.bytes.get(8..NONCE_AT);
+        let id = id.and_then(|id| id.try_into().ok()).unwrap_or_default();
+        format!("{:0ID_DIGITS$x}", u64::from_be_bytes(id))
     }
 
     /// How many keys there are.
@@ -121,10 +123,8 @@ pub(super) fn seal(
     getrandom::fill(&mut nonce)?;
     let mut out = Vec::with_capacity(HEADER + keys.len() * ENTRY + TAG);
     out.extend_from_slice(MAGIC);
-    for at in 0..8 {
-        let digits = key.id().get(2 * at..2 * at + 2).unwrap_or_default();
-        out.push(u8::from_str_radix(digits, 16).unwrap_or_default());
-    }
+    let id = u64::from_str_radix(key.id(), 16).unwrap_or_default();
+    out.extend_from_slice(&id.to_be_bytes());
     out.extend_from_slice(&nonce);
     out.extend_from_slice(&(keys.len() as u32).to_be_bytes());
     let header = bound(&out, set);

@@ -75,7 +75,7 @@ impl fmt::Debug for Sealing {
         f.debug_struct("Sealing")
             .field("key", &self.key)
             .field("keys", &self.len())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

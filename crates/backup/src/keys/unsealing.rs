@@ -65,11 +65,11 @@ impl Unsealing {
 
     /// Puts the key back into `bytes`, which are at `offset` of a redo file.
     pub(crate) fn redo(&self, offset: u64, bytes: &mut [u8], path: &Path) -> Result<()> {
-        let place = match block::in_redo(offset, bytes.len()) {
-            None => return Ok(()),
-            Some(place) => place.and_then(|place| bytes.get_mut(place)),
+        let place = block::in_redo(offset, bytes.len());
+        let place = place.map_err(|_| Error::damaged(path, "is read in pieces"))?;
+        let Some(place) = place.and_then(|place| bytes.get_mut(place)) else {
+            return Ok(());
         };
-        let place = place.ok_or_else(|| Error::damaged(path, "is read in pieces"))?;
         if block::is_sealed(place) {
             let open = block::with_key(place, self.key(REDO_SPACE, path)?);
             place.copy_from_slice(&open);

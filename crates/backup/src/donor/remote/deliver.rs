@@ -35,18 +35,32 @@ struct Planned {
     whole: bool,
 }
 
-/// Pages of one file, by their positions in its list.
+/// A part of one file.
 #[derive(Debug, Clone, Copy)]
 struct Task {
     file: usize,
-    first: u64,
-    count: u64,
+    part: PartOf,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum PartOf {
+    /// Pages, by their positions in the list.
+    Pages { first: u64, count: u64 },
+    /// Bytes, those that never came too: who compresses a file takes it whole.
+    Bytes { from: u64, to: u64 },
 }
 
 impl Delivering {
     /// What is delivered out of the spool: of a full, what changed during FILE COPY or came after
     /// it; of an increment, everything.
-    pub(super) fn plan(&mut self, files: &Files, base: Option<&Base>) -> Result<StagePlan> {
+    ///
+    /// `turn` is how many bytes of a file a worker delivers in a row.
+    pub(super) fn plan(
+        &mut self,
+        files: &Files,
+        base: Option<&Base>,
+        turn: u64,
+    ) -> Result<StagePlan> {
         let mut planned = Vec::new();
         let (mut kept, mut sent) = (0, 0);
         for (index, desc) in files.describe()? {
@@ -66,7 +80,8 @@ impl Delivering {
             } else {
                 Delivery::Pages(pages.clone())
             };
-            self.add(index, pages, whole);
+            let in_bytes = (whole && base.is_none()).then_some((desc.length, turn));
+            self.add(index, pages, whole, in_bytes);
             planned.push(PlannedFile { desc, delivery });
         }
         if base.is_some() {
@@ -79,14 +94,33 @@ impl Delivering {
         Ok(with_directories(planned))
     }
 
-    /// Adds a file of which these pages are in the spool.
-    pub(super) fn add(&mut self, index: u32, pages: RoaringBitmap, whole: bool) {
-        let positions = (0..pages.len()).step_by(BATCH as usize);
-        self.tasks.extend(positions.map(|first| Task {
-            file: self.files.len(),
-            first,
-            count: BATCH.min(pages.len() - first),
-        }));
+    /// Adds a file of which these pages are in the spool. With a length and the turn of a worker, in
+    /// bytes, all of the file is delivered, pages that never came too.
+    pub(super) fn add(
+        &mut self,
+        index: u32,
+        pages: RoaringBitmap,
+        whole: bool,
+        in_bytes: Option<(u64, u64)>,
+    ) {
+        let parts: Vec<PartOf> = if let Some((length, turn)) = in_bytes {
+            let offsets = (0..length).step_by(turn as usize);
+            let part = |from| PartOf::Bytes {
+                from,
+                to: length.min(from + turn),
+            };
+            offsets.map(part).collect()
+        } else {
+            let positions = (0..pages.len()).step_by(BATCH as usize);
+            let part = |first| PartOf::Pages {
+                first,
+                count: BATCH.min(pages.len() - first),
+            };
+            positions.map(part).collect()
+        };
+        let file = self.files.len();
+        let task = |part| Task { file, part };
+        self.tasks.extend(parts.into_iter().map(task));
         self.files.push(Planned {
             index,
             pages,
@@ -109,24 +143,37 @@ impl Delivering {
             };
             let file = files.get(planned.index)?;
             let Some(space) = file.space else { continue };
+            let id = FileId(planned.index);
+            let (first, count) = match task.part {
+                PartOf::Pages { first, count } => (first, count),
+                PartOf::Bytes { mut from, to } => {
+                    let mut buffer = vec![0; crate::io::BUFFER];
+                    while from < to {
+                        let piece = (to - from).min(buffer.len() as u64) as usize;
+                        spool.read(planned.index, from, &mut buffer[..piece])?;
+                        recipient.write(id, from, &buffer[..piece])?;
+                        from += piece as u64;
+                    }
+                    continue;
+                }
+            };
             let size = space.geometry.physical();
-            let start = planned.pages.select(task.first as u32).unwrap_or(0);
+            let start = planned.pages.select(first as u32).unwrap_or(0);
             let mut pages = planned.pages.iter();
             pages.advance_to(start);
-            let pages: Vec<u32> = pages.take(task.count as usize).collect();
+            let pages: Vec<u32> = pages.take(count as usize).collect();
             let offset_of = |page: u32| u64::from(page - space.first_page) * size as u64;
             let mut images = vec![0; pages.len() * size];
             for (page, image) in pages.iter().zip(images.chunks_exact_mut(size)) {
                 spool.read(planned.index, offset_of(*page), image)?;
             }
-            let id = FileId(planned.index);
             if planned.whole {
                 for (page, image) in pages.iter().zip(images.chunks_exact(size)) {
                     recipient.write(id, offset_of(*page), image)?;
                 }
             } else {
                 let numbers: Vec<PageNo> = pages.into_iter().map(PageNo::new).collect();
-                recipient.write_pages(id, task.first, &numbers, &images)?;
+                recipient.write_pages(id, first, &numbers, &images)?;
             }
         }
         Ok(())

@@ -72,9 +72,10 @@ pub(super) fn of_redo<'a>(
     offset: u64,
     bytes: &'a [u8],
 ) -> Result<Cow<'a, [u8]>> {
-    let place = match block::in_redo(offset, bytes.len()) {
-        None => return Ok(Cow::Borrowed(bytes)),
-        Some(place) => place.ok_or_else(|| protocol("the head of a redo file in pieces"))?,
+    let place = block::in_redo(offset, bytes.len())
+        .map_err(|_| protocol("the head of a redo file in pieces"))?;
+    let Some(place) = place else {
+        return Ok(Cow::Borrowed(bytes));
     };
     let Some((key, without)) = block::take(&bytes[place.clone()]).map_err(damaged)? else {
         return Ok(Cow::Borrowed(bytes));
@@ -105,11 +106,12 @@ pub(super) fn on_fresh_page(
     space: &SpaceInfo,
     page: &mut [u8],
 ) -> Result<()> {
-    if !space.flags.is_encrypted() {
-        return Ok(());
-    }
     if keys.is_none_or(|keys| !keys.has(space.id.get())) {
-        return Err(no_key(space));
+        return if space.flags.is_encrypted() {
+            Err(no_key(space))
+        } else {
+            Ok(())
+        };
     }
     block::put_on_page(space, page, &block::without_key(&[]));
     Ok(())

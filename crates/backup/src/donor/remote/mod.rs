@@ -234,6 +234,9 @@ impl RemoteDonor {
         };
         let conversation = conversation.as_mut().ok_or_else(out_of_order)?;
         *end = Some(conversation.receive(CloneStage::FileCopy, &sink, job)?);
+        if self.base.is_none() {
+            sinks::abandon_incomplete(&self.files, recipient);
+        }
         Ok(())
     }
 
@@ -292,7 +295,9 @@ impl RemoteDonor {
         let spool = self.spool.as_ref().ok_or_else(out_of_order)?;
         deliver::add_first_pages(&self.files, spool, self.facts.version_number())?;
         keys::check(&mut self.files, spool)?;
-        let plan: StagePlan = self.delivering.plan(&self.files, self.base.as_ref())?;
+        let plan: StagePlan =
+            self.delivering
+                .plan(&self.files, self.base.as_ref(), recipient.turn())?;
         recipient.begin(Stage::PageCopy, &plan)
     }
 

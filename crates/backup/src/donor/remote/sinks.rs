@@ -200,6 +200,17 @@ pub(super) fn check_received(files: &Files, missing: u64) -> Result<()> {
     Ok(())
 }
 
+/// Lets the recipient of a full give up the files of which FILE COPY brought not all. Of a file that
+/// was dropped nothing more comes. That it is gone is said with the next stage; one that is not is
+/// refused in the end.
+pub(super) fn abandon_incomplete(files: &Files, recipient: &dyn Recipient) {
+    for (index, file) in files.live() {
+        if file.space.is_some() && file.found().bytes < file.size {
+            recipient.abandon(FileId(index));
+        }
+    }
+}
+
 fn damaged(file: &RemoteFile, page: u32, fault: &str) -> Error {
     Error::BadPage {
         path: Path::new(file.shown()).to_owned(),

@@ -135,8 +135,8 @@ impl BackupSetRecipient {
     }
 
     /// The file in which a file outside the plans is put together.
-    fn plain_part(&self) -> Part {
-        if self.packing.is_some() {
+    fn plain_part(&self, desc: &FileDesc) -> Part {
+        if self.packing.is_some() && !is_own(desc) {
             Part::Raw
         } else {
             Part::Main
@@ -161,7 +161,8 @@ impl BackupSetRecipient {
 
     /// Creates an empty stored file.
     fn add_part(&self, desc: &FileDesc, part: Part) -> Result<()> {
-        let is_packed = self.packing.is_some() && matches!(part, Part::Main | Part::Delta);
+        let is_packed =
+            self.packing.is_some() && matches!(part, Part::Main | Part::Delta) && !is_own(desc);
         let layout = if is_packed || part == Part::Meta {
             BYTES
         } else {
@@ -173,7 +174,8 @@ impl BackupSetRecipient {
 
     /// The name under which the set stores a part of a file.
     fn stored_name(&self, desc: &FileDesc, part: Part) -> String {
-        let suffix = self.packing.as_ref().map_or("", Packing::suffix);
+        let packing = self.packing.as_ref().filter(|_| !is_own(desc));
+        let suffix = packing.map_or("", Packing::suffix);
         match part {
             Part::Main => format!("{}{suffix}", desc.name),
             Part::Delta => format!("{}{DELTA}{suffix}", desc.name),
@@ -246,6 +248,12 @@ impl BackupSetRecipient {
     }
 }
 
+/// Whether a file lies among those that describe the set, which are never compressed.
+fn is_own(desc: &FileDesc) -> bool {
+    let inside = desc.name.strip_prefix(CLONE_DIR);
+    inside.is_some_and(|rest| rest.starts_with('/'))
+}
+
 impl Recipient for BackupSetRecipient {
     fn prepare(&self, _job: &Job) -> Result<()> {
         self.target.check_empty()?;
@@ -277,7 +285,7 @@ impl Recipient for BackupSetRecipient {
     }
 
     fn add_file(&self, desc: &FileDesc) -> Result<()> {
-        self.add_part(desc, self.plain_part())?;
+        self.add_part(desc, self.plain_part(desc))?;
         self.remember(SetFile::new(desc, &Delivery::Whole));
         Ok(())
     }
@@ -302,7 +310,9 @@ impl Recipient for BackupSetRecipient {
                 Some(packing) if planned.desc.space.is_some() => {
                     packing.packer.write((file, Part::Main), offset, bytes)
                 }
-                _ => self.tree.write((file, self.plain_part()), offset, bytes),
+                _ => self
+                    .tree
+                    .write((file, self.plain_part(&planned.desc)), offset, bytes),
             };
         }
         // All pages are in the delta, in the order of their numbers.
@@ -337,7 +347,8 @@ impl Recipient for BackupSetRecipient {
         let planned = self.planned(file)?;
         let is_packed = self.packing.is_some() && planned.desc.space.is_some();
         if !self.in_delta(&planned.desc) && !is_packed {
-            self.tree.set_length((file, self.plain_part()), length)?;
+            self.tree
+                .set_length((file, self.plain_part(&planned.desc)), length)?;
         }
         let mut changed = (*planned).clone();
         changed.desc.length = length;

@@ -16,7 +16,7 @@ use super::deliver::{self, Delivering};
 use super::files::Files;
 use super::link::Network;
 use super::options::RemoteOptions;
-use super::sinks::FileSink;
+use super::sinks::{self, FileSink};
 use super::spool::Spool;
 use super::{NetworkDonor, connections_for, out_of_order};
 use crate::agent::{InstanceTold, SnapshotTold};
@@ -176,6 +176,7 @@ impl AgentDonor {
         };
         let conversation = conversation.as_mut().ok_or_else(out_of_order)?;
         *end = Some(conversation.receive(CloneStage::FileCopy, &sink, job)?);
+        sinks::abandon_incomplete(&self.files, recipient);
         Ok(())
     }
 }

@@ -87,7 +87,7 @@ impl AgentDonor {
             return Err(protocol("an increment where a full was asked for"));
         }
         sinks::check_received(&self.files, 0)?;
-        let plan = self.plan(&whole)?;
+        let plan = self.plan(&whole, recipient.turn())?;
         self.others = Some(others);
         self.whole = Some(whole);
         recipient.begin(Stage::PageCopy, &plan)
@@ -117,8 +117,9 @@ impl AgentDonor {
         Ok(whole)
     }
 
-    /// What is delivered out of the spool: what came, if it is what the agent says it sent.
-    fn plan(&mut self, whole: &SnapshotTold) -> Result<StagePlan> {
+    /// What is delivered out of the spool: what came, if it is what the agent says it sent. `turn` is
+    /// how many bytes of a file a worker delivers in a row.
+    fn plan(&mut self, whole: &SnapshotTold, turn: u64) -> Result<StagePlan> {
         let mut told: BTreeMap<u32, &FileTold> =
             whole.files.iter().map(|file| (file.index, file)).collect();
         let mut planned = Vec::new();
@@ -156,7 +157,9 @@ impl AgentDonor {
             };
             desc.length = told.length;
             desc.source.clone_from(&told.source);
-            self.delivering.add(index, pages.clone(), is_whole);
+            let in_bytes = (is_whole && self.base.is_none()).then_some((desc.length, turn));
+            self.delivering
+                .add(index, pages.clone(), is_whole, in_bytes);
             let delivery = if is_whole {
                 Delivery::Whole
             } else {
