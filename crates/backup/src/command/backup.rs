@@ -108,6 +108,7 @@ pub fn backup_remote(
         ..request.remote.clone()
     };
     let mut donor = RemoteDonor::open(options, &scratch, job).map_err(|e| job.cause(e))?;
+    donor.check_room(request.compression.is_some())?;
     let begun = Begun {
         at,
         kind: kind_of(request.remote.from.is_some()),

@@ -130,6 +130,25 @@ impl RemoteDonor {
         })
     }
 
+    /// Refuses a disk that has no room for the donor's files, of a full backup; if they are to be
+    /// compressed, only says so.
+    pub fn check_room(&self, compressed: bool) -> Result<()> {
+        let need = self.file_begin.estimate_disk;
+        let free = free_space(&self.scratch)?;
+        if self.base.is_some() || free >= need {
+            return Ok(());
+        }
+        if !compressed {
+            return Err(Error::NoSpace { need, free });
+        }
+        tracing::warn!(
+            uncompressed = need,
+            free,
+            "the disk has room only if the files compress well"
+        );
+        Ok(())
+    }
+
     /// Number of the control connection in the donor.
     pub fn connection_id(&self) -> u64 {
         self.session.id()
@@ -160,15 +179,6 @@ impl RemoteDonor {
     fn begin_file_copy(&mut self, recipient: &Arc<dyn Recipient>, job: &Job) -> Result<()> {
         self.spool = Some(Spool::new(&self.scratch, "#clone/#received_pages")?);
         let begin = self.file_begin;
-        // Not refused: what takes the data may compress them.
-        let free = free_space(&self.scratch)?;
-        if self.base.is_none() && free < begin.estimate_disk {
-            tracing::warn!(
-                need = begin.estimate_disk,
-                free,
-                "the disk may be too small"
-            );
-        }
         let threads = self.conversation()?.connections();
         job.progress.begin(Stage::FileCopy, threads, begin.estimate);
         if self.base.is_some() {
