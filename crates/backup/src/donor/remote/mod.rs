@@ -27,6 +27,7 @@ mod names;
 mod options;
 mod page_list;
 mod redo;
+mod run;
 mod sinks;
 mod spool;
 
