@@ -2,7 +2,7 @@
 
 use crate::donor::instance::facts::{VARIABLES, features, is_supported};
 use crate::donor::instance::session::Session;
-use crate::set::{BinlogPosition, ServerRecord};
+use crate::set::ServerRecord;
 use crate::{Error, Result};
 use innodb::geometry::PageSize;
 use std::collections::BTreeMap;
@@ -97,34 +97,5 @@ impl Facts {
             .map(|part| part.parse::<u32>().unwrap_or(0).min(99));
         let mut next = || numbers.next().unwrap_or(0);
         next() * 10_000 + next() * 100 + next()
-    }
-}
-
-/// The transactions executed and, where the account may know it, where that is in the binary log.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Executed {
-    pub gtids: String,
-    /// Whether the donor writes a binary log.
-    pub has_binlog: bool,
-    pub binlog: Option<BinlogPosition>,
-}
-
-impl Executed {
-    /// Asks for them. What the account may not know is left out.
-    pub(super) fn ask(session: &mut Session) -> Option<Self> {
-        let rows = session.query(
-            "read the executed transactions",
-            "SELECT @@GLOBAL.gtid_executed, @@GLOBAL.log_bin",
-        );
-        let rows = rows.ok()?;
-        let row = rows.first()?;
-        let gtids = row.text(0)?.replace('\n', "");
-        let has_binlog = row.text(1) == Some("1");
-        let binlog = session.log_status().ok().map(|status| status.binlog);
-        Some(Self {
-            gtids,
-            has_binlog,
-            binlog,
-        })
     }
 }
