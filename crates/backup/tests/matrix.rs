@@ -3,12 +3,13 @@
 
 mod common;
 
+use common::elsewhere::at_home;
 use common::{Place, check_restored};
 use frame::Algorithm;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use testkit::fixtures::{ZooOptions, change_zoo, zoo};
-use testkit::{Server, ServerOptions, Snapshot};
+use testkit::{Server, ServerOptions};
 
 /// Takes a chain of three over a zoo, each set compressed as `packed` says, restores every state of
 /// it, boots, compares.
@@ -69,21 +70,6 @@ fn allocated(datadir: &Path) -> u64 {
     entries
         .map(|entry| entry.unwrap().metadata().unwrap().blocks() * 512)
         .sum()
-}
-
-/// Tables that were elsewhere are in the data directory after a restore, and defined so.
-fn at_home(mut snapshot: Snapshot) -> Snapshot {
-    for table in snapshot.tables.values_mut() {
-        while let Some(at) = table.definition.find(" DATA DIRECTORY") {
-            let rest = &table.definition[at..];
-            let quoted = rest
-                .match_indices('\'')
-                .nth(1)
-                .map_or(rest.len(), |(end, _)| end + 1);
-            table.definition.replace_range(at..at + quoted, "");
-        }
-    }
-    snapshot
 }
 
 fn with_page_size(page_size: u32) -> ServerOptions {
@@ -179,24 +165,10 @@ fn compressed_and_encrypted() {
 }
 
 fn elsewhere(packed: [Option<Algorithm>; 3]) {
-    let layout = [
-        "--innodb-data-file-path=ibdata1:12M;ibdata2:8M:autoextend",
-        "--innodb-data-home-dir={root}/home",
-        "--innodb-undo-directory={root}/undo",
-        "--innodb-log-group-home-dir={root}/log",
-    ];
-    let options = ServerOptions {
-        init_args: layout.map(str::to_owned).to_vec(),
-        args: vec!["--innodb-directories={root}/elsewhere".into()],
-        ..ServerOptions::default()
-    };
     chain_of_three(
-        options,
-        |server| ZooOptions {
-            elsewhere: Some(server.root_dir().join("elsewhere")),
-            ..ZooOptions::default()
-        },
-        &["--innodb-data-file-path=ibdata1:12M;ibdata2:8M:autoextend"],
+        common::elsewhere::server(),
+        common::elsewhere::zoo,
+        &[common::elsewhere::SYSTEM],
         packed,
     );
 }

@@ -9,31 +9,17 @@ use backup::donor::remote::RemoteOptions;
 use backup::{Error, Job, JobOptions};
 use common::{Place, check_with_binlog};
 use network::proxy::Proxy;
-use network::{check_restored, donor, remote_full, remote_options};
-use std::path::Path;
+use network::{
+    check_restored, donor, is_marked_incomplete, remote_full, remote_options, wait_until,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use testkit::{ServerOptions, Workload, WorkloadOptions};
-use wire::Endpoint;
+use wire::SslMode;
 
 fn by(proxy: &Proxy, options: &mut RemoteOptions) {
-    options.connect.endpoint = Endpoint::Tcp {
-        host: "127.0.0.1".into(),
-        port: proxy.port,
-    };
-}
-
-fn wait_until(what: &str, done: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while !done() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn is_marked_incomplete(path: &Path) -> bool {
-    path.join("#clone/#status_in_progress").exists() && !path.join("#clone/manifest.json").exists()
+    network::through(proxy.port, SslMode::Preferred, options);
 }
 
 #[test]

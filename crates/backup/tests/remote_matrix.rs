@@ -4,7 +4,7 @@
 mod common;
 mod network;
 
-use common::Place;
+use common::{Place, elsewhere};
 use network::{check_restored, donor, increment, remote_full};
 use testkit::fixtures::{ZooOptions, change_zoo, zoo};
 use testkit::{Server, ServerOptions, Snapshot};
@@ -39,18 +39,10 @@ fn chain_of_three(
     }
 }
 
-/// Tables that were elsewhere are in the data directory after a restore, and tables of other
-/// engines, which a clone does not have, are empty.
-fn as_restored(mut snapshot: Snapshot) -> Snapshot {
+/// As it is after a restore: tables of other engines, which a clone does not have, are empty.
+fn as_restored(snapshot: Snapshot) -> Snapshot {
+    let mut snapshot = elsewhere::at_home(snapshot);
     for table in snapshot.tables.values_mut() {
-        while let Some(at) = table.definition.find(" DATA DIRECTORY") {
-            let rest = &table.definition[at..];
-            let quoted = rest
-                .match_indices('\'')
-                .nth(1)
-                .map_or(rest.len(), |(end, _)| end + 1);
-            table.definition.replace_range(at..at + quoted, "");
-        }
         if !table.definition.contains("ENGINE=InnoDB") {
             (table.checksum, table.rows, table.auto_increment) = (Some(0), Some(0), None);
         }
@@ -79,23 +71,5 @@ fn pages_of_64k() {
 
 #[test]
 fn files_in_other_directories_and_a_system_tablespace_of_two() {
-    let layout = [
-        "--innodb-data-file-path=ibdata1:12M;ibdata2:8M:autoextend",
-        "--innodb-data-home-dir={root}/home",
-        "--innodb-undo-directory={root}/undo",
-        "--innodb-log-group-home-dir={root}/log",
-    ];
-    let options = ServerOptions {
-        init_args: layout.map(str::to_owned).to_vec(),
-        args: vec!["--innodb-directories={root}/elsewhere".into()],
-        ..ServerOptions::default()
-    };
-    chain_of_three(
-        options,
-        |server| ZooOptions {
-            elsewhere: Some(server.root_dir().join("elsewhere")),
-            ..ZooOptions::default()
-        },
-        &["--innodb-data-file-path=ibdata1:12M;ibdata2:8M:autoextend"],
-    );
+    chain_of_three(elsewhere::server(), elsewhere::zoo, &[elsewhere::SYSTEM]);
 }

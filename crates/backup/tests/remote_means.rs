@@ -10,23 +10,11 @@ use backup::donor::instance::IncrementFrom;
 use backup::donor::remote::RemoteOptions;
 use backup::set::{BackupSet, LeftOutBy, Means};
 use common::{Place, check_with_binlog};
-use network::{check_restored, donor, remote_full};
+use network::{check_restored, counted_donor, quiesce, remote_full};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use testkit::{Server, ServerOptions, Workload, WorkloadOptions};
-
-/// A donor whose counters the account may read.
-fn counted_donor() -> Server {
-    let server = donor(ServerOptions::default());
-    server
-        .sql(
-            "GRANT SELECT ON performance_schema.* TO cloner@'%'; \
-             GRANT SYSTEM_VARIABLES_ADMIN ON *.* TO cloner@'%'",
-        )
-        .unwrap();
-    server
-}
 
 fn increment(
     place: &Place,
@@ -54,29 +42,6 @@ fn variables(server: &Server) -> Vec<String> {
     server.sql_rows(sql).unwrap().remove(0)
 }
 
-/// Waits until the server has nothing left to purge or to write.
-fn quiesce(server: &Server) {
-    // Otherwise what has been purged is taken off the list only after many rounds.
-    server
-        .sql("SET GLOBAL innodb_purge_rseg_truncate_frequency = 1")
-        .unwrap();
-    let begin = Instant::now();
-    let mut quiet = 0;
-    while quiet < 3 {
-        server
-            .sql("SELECT innodb_redo_log_sharp_checkpoint()")
-            .unwrap();
-        let left = server.query_value(
-            "SELECT (SELECT COUNT FROM information_schema.INNODB_METRICS WHERE NAME = 'trx_rseg_history_len') \
-             + (SELECT VARIABLE_VALUE FROM performance_schema.global_status \
-                WHERE VARIABLE_NAME = 'Innodb_buffer_pool_pages_dirty')",
-        );
-        quiet = if left.unwrap() == "0" { quiet + 1 } else { 0 };
-        assert!(begin.elapsed() < Duration::from_secs(300), "not quiet");
-        std::thread::sleep(Duration::from_millis(100));
-    }
-}
-
 /// The tablespaces of tables in these schemas.
 fn tables(root: &Path, schemas: &[&str]) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
@@ -94,7 +59,7 @@ fn tables(root: &Path, schemas: &[&str]) -> BTreeMap<String, Vec<u8>> {
 
 #[test]
 fn increments_are_the_same_by_whatever_means_under_load_and_ddl() {
-    let (server, place) = (counted_donor(), Place::new());
+    let (server, place) = (counted_donor(ServerOptions::default()), Place::new());
     server.load_sysbench_like(3, 30000).unwrap();
     let load = |seed| WorkloadOptions {
         threads: 2,
@@ -173,7 +138,7 @@ fn increments_are_the_same_by_whatever_means_under_load_and_ddl() {
 
 #[test]
 fn counters_that_lie_are_not_believed() {
-    let (mut server, place) = (counted_donor(), Place::new());
+    let (mut server, place) = (counted_donor(ServerOptions::default()), Place::new());
     server.load_sysbench_like(3, 20000).unwrap();
     remote_full(&place, &server, "set0", |_| ()).unwrap();
     let write = "UPDATE sbtest.sbtest1 SET pad = CONCAT('x', SUBSTR(pad, 2)) WHERE id % 10 = 3; \
@@ -250,7 +215,7 @@ fn change_little(server: &Server) {
 
 #[test]
 fn without_changes_or_with_few_a_list_of_pages_is_enough() {
-    let (server, place) = (counted_donor(), Place::new());
+    let (server, place) = (counted_donor(ServerOptions::default()), Place::new());
     server.load_sysbench_like(2, 100_000).unwrap();
     quiesce(&server);
     let tracked = |name: &str, base: &str| {
@@ -286,7 +251,7 @@ fn without_changes_or_with_few_a_list_of_pages_is_enough() {
 
 #[test]
 fn another_program_at_work_is_left_alone() {
-    let (server, place) = (counted_donor(), Place::new());
+    let (server, place) = (counted_donor(ServerOptions::default()), Place::new());
     server.load_sysbench_like(2, 20000).unwrap();
     quiesce(&server);
     remote_full(&place, &server, "full", |options| options.page_track = true).unwrap();
@@ -316,7 +281,7 @@ fn an_increment_that_dies() {
 
 #[test]
 fn variables_are_given_back_when_the_program_is_killed() {
-    let (server, place) = (counted_donor(), Place::new());
+    let (server, place) = (counted_donor(ServerOptions::default()), Place::new());
     server.load_sysbench_like(2, 100_000).unwrap();
     quiesce(&server);
     remote_full(&place, &server, "full", |options| options.page_track = true).unwrap();

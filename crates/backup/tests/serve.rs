@@ -9,7 +9,7 @@ use common::{Place, check_state};
 use serving::{Endpoint, Recipient, donor_options, wait_until};
 use std::time::Duration;
 use testkit::{Server, ServerOptions, Snapshot, Workload, WorkloadOptions};
-use wire::clone::{Ack, Command, DdlWait, Locator, Response, Setup, Version};
+use wire::clone::{Ack, Command, DdlWait, Locator, Response, Setting, Setup, Version};
 
 /// A chain of a full and two increments with DDL between, and what the server was at its end.
 fn chain(place: &Place, options: ServerOptions) -> (Server, BackupReport, Snapshot) {
@@ -77,6 +77,7 @@ fn stock_servers_clone_a_chain_into_a_directory_and_in_place() {
     let (donor, report, before) = chain(&place, ServerOptions::default());
     drop(donor);
     let endpoint = Endpoint::serve(donor_options(&place.path("incr2")));
+    check_versions(&endpoint);
     for threads in [1, 4] {
         let recipient = Recipient::start(threads);
         let data = place.path(&format!("data{threads}"));
@@ -391,6 +392,54 @@ fn hostile_clients_and_damaged_sets_harm_nobody_else() {
     drop(recipient);
     let restored = Server::start_on(&place.path("data"), &[]).unwrap();
     check(&restored, &report, &before);
+}
+
+/// Each version of the protocol is told what it knows, in the common version.
+fn check_versions(endpoint: &Endpoint) {
+    let newer = Version(Version::V4.0 + 1);
+    for version in [Version::V1, Version::V2, Version::V3, Version::V4, newer] {
+        let init = Command::Init(Setup {
+            version,
+            ..setup(None)
+        });
+        let mut client = endpoint.raw();
+        client.send_command(init.code(), &init.body()).unwrap();
+        // Plugins without and with libraries, variables, settings of V3 and of V4.
+        let mut told = [0; 5];
+        loop {
+            let packet = client.read_packet().unwrap();
+            let kind = match Response::decode(&packet).unwrap() {
+                Response::Setting(Setting::Plugin(_)) => 0,
+                Response::Setting(Setting::PluginLibrary(..)) => 1,
+                Response::Setting(Setting::Variable(..)) => 2,
+                Response::Setting(Setting::Extra(..)) => 3,
+                Response::Setting(Setting::Json(..)) => 4,
+                Response::Setting(Setting::Collation(_)) => continue,
+                Response::Locators {
+                    version: common, ..
+                } => {
+                    assert_eq!(common, version.min(Version::V4));
+                    continue;
+                }
+                Response::Complete => break,
+                other => panic!("{other:?}"),
+            };
+            told[kind] += 1;
+        }
+        let has = told.map(|count| count > 0);
+        let expected = [
+            version == Version::V1,
+            version > Version::V1,
+            true,
+            version >= Version::V3,
+            version >= Version::V4,
+        ];
+        assert_eq!(has, expected, "{version:?}");
+        let exit = Command::Exit;
+        client.send_command(exit.code(), &exit.body()).unwrap();
+        assert_eq!(client.read_packet().unwrap(), [99]);
+    }
+    wait_until("the clones have ended", || endpoint.donor.clones() == 0);
 }
 
 fn setup(locator: Option<Locator>) -> Setup {

@@ -146,12 +146,11 @@ impl PositionScan {
     }
 
     fn count(&mut self) {
+        // The server names the same file with its directory when its clone asks it to write the
+        // position, and without when a transaction does.
         let order = |position: &RecordedPosition| {
-            (
-                position.file.len(),
-                position.file.clone(),
-                position.position,
-            )
+            let name = position.file.rsplit('/').next().unwrap_or_default();
+            (name.len(), name.to_owned(), position.position)
         };
         let newer = self
             .highest
@@ -233,6 +232,20 @@ mod tests {
             scan.log(piece);
         }
         scan.finish()
+    }
+
+    #[test]
+    fn a_directory_makes_no_other_file() {
+        let mut log = Vec::new();
+        for (name, position) in [
+            ("binlog.000001", 1),
+            ("./binlog.000001", 2),
+            ("binlog.000001", 3),
+        ] {
+            log.extend(text(name));
+            log.extend(record(FOUR_BYTES, 8, &[position]));
+        }
+        assert_eq!(scan(&[&log]).unwrap().position, 3);
     }
 
     #[test]

@@ -127,7 +127,11 @@ pub fn backup_remote(
         start_lsn: start_of(request.remote.from.as_ref()),
         compression: request.compression,
     };
-    let mut donor = match remote::connect(options, &scratch, job) {
+    let connected = remote::connect(options, &scratch, job).and_then(|donor| {
+        donor.check_room(request.compression.is_some())?;
+        Ok(donor)
+    });
+    let mut donor = match connected {
         Ok(donor) => donor,
         Err(error) => return Err(begun.failed(job.cause(error), &target, catalogue, job)),
     };

@@ -6,6 +6,8 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
+pub mod elsewhere;
+
 use backup::command::{
     BackupReport, BackupRequest, RestoreReport, RestoreRequest, backup, restore,
 };

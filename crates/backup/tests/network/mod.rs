@@ -6,15 +6,19 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
+pub mod messages;
 pub mod proxy;
+pub mod slow;
 
 use crate::common::{self, Place};
 use backup::Error;
 use backup::command::{BackupReport, RemoteBackupRequest, VerifyRequest, backup_remote, verify};
 use backup::donor::instance::IncrementFrom;
 use backup::donor::remote::RemoteOptions;
+use std::path::Path;
+use std::time::{Duration, Instant};
 use testkit::{Server, ServerOptions};
-use wire::{ConnectOptions, Endpoint};
+use wire::{ConnectOptions, Endpoint, SslMode};
 
 /// A server that can be cloned over the network, by an account that may do that and no more.
 pub fn donor(options: ServerOptions) -> Server {
@@ -27,6 +31,41 @@ pub fn donor(options: ServerOptions) -> Server {
         )
         .unwrap();
     server
+}
+
+/// A donor whose counters the account may read.
+pub fn counted_donor(options: ServerOptions) -> Server {
+    let server = donor(options);
+    server
+        .sql(
+            "GRANT SELECT ON performance_schema.* TO cloner@'%'; \
+             GRANT SYSTEM_VARIABLES_ADMIN ON *.* TO cloner@'%'",
+        )
+        .unwrap();
+    server
+}
+
+/// Waits until the server has nothing left to purge or to write.
+pub fn quiesce(server: &Server) {
+    // Otherwise what has been purged is taken off the list only after many rounds.
+    server
+        .sql("SET GLOBAL innodb_purge_rseg_truncate_frequency = 1")
+        .unwrap();
+    let begin = Instant::now();
+    let mut quiet = 0;
+    while quiet < 3 {
+        server
+            .sql("SELECT innodb_redo_log_sharp_checkpoint()")
+            .unwrap();
+        let left = server.query_value(
+            "SELECT (SELECT COUNT FROM information_schema.INNODB_METRICS WHERE NAME = 'trx_rseg_history_len') \
+             + (SELECT VARIABLE_VALUE FROM performance_schema.global_status \
+                WHERE VARIABLE_NAME = 'Innodb_buffer_pool_pages_dirty')",
+        );
+        quiet = if left.unwrap() == "0" { quiet + 1 } else { 0 };
+        assert!(begin.elapsed() < Duration::from_secs(300), "not quiet");
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 pub fn remote_options(server: &Server) -> RemoteOptions {
@@ -51,7 +90,17 @@ pub fn remote_full(
     name: &str,
     change: impl FnOnce(&mut RemoteOptions),
 ) -> Result<BackupReport, Error> {
-    let mut remote = remote_options(server);
+    backup_from(place, server.port(), name, change)
+}
+
+/// As [`remote_full`], of whatever listens on the port.
+pub fn backup_from(
+    place: &Place,
+    port: u16,
+    name: &str,
+    change: impl FnOnce(&mut RemoteOptions),
+) -> Result<BackupReport, Error> {
+    let mut remote = RemoteOptions::new(account(port));
     change(&mut remote);
     let request = RemoteBackupRequest {
         compression: None,
@@ -59,6 +108,28 @@ pub fn remote_full(
         to: place.path(name),
     };
     backup_remote(&request, &place.catalogue(), &common::job())
+}
+
+/// Connects through a relay, which takes no TLS if it reads along.
+pub fn through(port: u16, tls: SslMode, options: &mut RemoteOptions) {
+    options.connect = ConnectOptions {
+        ssl_mode: tls,
+        get_server_public_key: true,
+        ..account(port)
+    };
+}
+
+pub fn wait_until(what: &str, done: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !done() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Whether a directory has what an unfinished set has, so that nobody takes it for one.
+pub fn is_marked_incomplete(path: &Path) -> bool {
+    path.join("#clone/#status_in_progress").exists() && !path.join("#clone/manifest.json").exists()
 }
 
 pub fn increment(place: &Place, server: &Server, name: &str, base: &str) -> BackupReport {
@@ -96,17 +167,21 @@ pub fn check_restored(server: &mut Server, report: &BackupReport) {
         .query_value("SELECT REPLACE(@@gtid_executed, '\\n', '')")
         .unwrap();
     if !report.binlog.gtid_executed.is_empty() {
-        assert_eq!(gtids, report.binlog.gtid_executed);
+        let log = server.error_log();
+        let position = log
+            .lines()
+            .filter(|line| line.contains("binlog file position"));
+        let position: Vec<&str> = position.collect();
+        assert_eq!(
+            gtids, report.binlog.gtid_executed,
+            "{:?} and not {position:?}",
+            report.binlog
+        );
     }
 }
 
 /// An increment into `dying`, of a donor that another process has started.
-pub fn run_increment(
-    port: u16,
-    place: &std::path::Path,
-    base: &str,
-    change: impl FnOnce(&mut RemoteOptions),
-) {
+pub fn run_increment(port: u16, place: &Path, base: &str, change: impl FnOnce(&mut RemoteOptions)) {
     let mut remote = RemoteOptions::new(account(port));
     remote.from = Some(IncrementFrom::Set(place.join(base)));
     change(&mut remote);

@@ -16,6 +16,7 @@ mod small_disk;
 mod backup_compressed;
 mod backup_killed;
 mod backup_signalled;
+mod remote_killed;
 mod restore_killed;
 mod server_dies;
 mod server_lacks;

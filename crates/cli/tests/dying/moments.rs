@@ -38,3 +38,14 @@ pub(crate) const LOCKED: Stretch = ("backup lock taken", Duration::from_millis(1
 pub(crate) const PAGE_COPY: Stretch = ("following the redo log", Duration::from_millis(300));
 pub(crate) const REDO_COPY: Stretch = ("stage=REDO COPY", Duration::from_millis(40));
 pub(crate) const FILE_SYNC: Stretch = ("backup lock released", Duration::from_millis(150));
+
+/// The stretches of a backup over the network, which receives all of PAGE COPY and REDO COPY before
+/// it writes them.
+pub(crate) const ASKING: Stretch = ("", Duration::from_millis(1500));
+pub(crate) const PAGES_COME: Stretch = ("stage=PAGE COPY", Duration::from_millis(60));
+pub(crate) const REDO_COMES: Stretch = (
+    "pages that changed during the copy received",
+    Duration::from_millis(60),
+);
+pub(crate) const ALL_CAME: Stretch = ("the donor has sent everything", Duration::from_millis(150));
+pub(crate) const LOG_KNOWN: Stretch = ("the log of the clone", Duration::from_millis(150));

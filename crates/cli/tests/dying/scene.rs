@@ -58,6 +58,17 @@ impl Scene {
         command
     }
 
+    /// `backup --from` the same server `--to NAME`, by the same account.
+    pub(crate) fn remote(&self, to: &str, words: &[&str]) -> Command {
+        let from = format!("{ACCOUNT}@127.0.0.1:{}", self.server().port());
+        let mut command = crate::common::innoclone(&self.world.state_dir());
+        let to = self.world.path(to);
+        command
+            .args(["backup", "--parallel=2", "--from", &from, "--to", &to])
+            .args(words);
+        command
+    }
+
     pub(crate) fn start_backup(&self, to: &str, words: &[&str]) -> Running {
         Running::start(&mut self.backup(to, words))
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::common::run;
 use crate::left::{MARKER, has_files};
 use crate::moments::FILE_COPY;
-use crate::released::assert_released;
+use crate::released::{assert_released, eventually};
 use crate::running::Running;
 use crate::scene::{Scene, error_number};
 use crate::small_disk::Mounted;
@@ -43,6 +43,40 @@ fn a_backup_that_fills_the_disk_names_the_file_and_frees_the_server() {
     }
     scene.increment("incr", "full");
     scene.verify("incr").expect(0);
+}
+
+#[test]
+fn a_backup_over_the_network_wants_enough_space_and_lets_the_donor_go_when_it_goes() {
+    let scene = Scene::new();
+    let small = Mounted::small(&scene.dir("small"), "size=30m");
+    let ended = run(&mut small.inside(&scene.remote("small/set", &[])));
+    assert_eq!(error_number(&ended), 3873, "{}", ended.stderr);
+    assert!(!small.join("set").exists());
+    // Nobody knows how well files compress.
+    let tiny = Mounted::small(&scene.dir("tiny"), "size=1m");
+    let compressed = scene.remote("tiny/set", &["--compress=zstd"]);
+    let ended = run(&mut tiny.inside(&compressed));
+    assert_eq!(error_number(&ended), 1021, "{}", ended.stderr);
+    assert!(ended.stderr.contains("compress well"), "{}", ended.stderr);
+    assert!(tiny.join("set").join(MARKER).exists());
+
+    let large = Mounted::small(&scene.dir("large"), "size=300m");
+    let slow = scene.remote("large/set", &["--network-rate=20"]);
+    let mut backup = Running::start(&mut large.inside(&slow));
+    backup.wait_for(FILE_COPY.0);
+    fill(&large.join("filler"));
+    let ended = backup.end(Duration::from_secs(60));
+    assert_eq!(error_number(&ended), 1021, "{}", ended.stderr);
+    let file = format!("'{}/", scene.dir("large/set").display());
+    assert!(ended.stderr.contains(&file), "{}", ended.stderr);
+    assert!(large.join("set").join(MARKER).exists());
+    let row = scene.row("large/set").unwrap();
+    let failed = (&"Failed".into(), &1021.into());
+    assert_eq!((&row["STATE"], &row["ERROR_NO"]), failed);
+    // The donor was told, so that it does not wait for us to come back.
+    let clones = "SELECT COUNT(*) FROM information_schema.processlist WHERE COMMAND = 'clone'";
+    eventually(scene.server(), "no clone is left", clones, "0");
+    assert_released(scene.server());
 }
 
 #[test]

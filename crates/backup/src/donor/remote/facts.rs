@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::donor::instance::session::Session;
 use crate::donor::server::{Variables, features, version_number};
-use crate::set::{BinlogPosition, ServerRecord};
+use crate::set::ServerRecord;
 use innodb::geometry::PageSize;
 use wire::clone::Dialect;
 
@@ -59,34 +59,5 @@ impl Facts {
     /// The version as a number, as tablespaces have it: 90704 for 9.7.4.
     pub(super) fn version_number(&self) -> u32 {
         version_number(&self.record.version)
-    }
-}
-
-/// The transactions executed and, where the account may know it, where that is in the binary log.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Executed {
-    pub gtids: String,
-    /// Whether the donor writes a binary log.
-    pub has_binlog: bool,
-    pub binlog: Option<BinlogPosition>,
-}
-
-impl Executed {
-    /// Asks for them. What the account may not know is left out.
-    pub(super) fn ask(session: &mut Session) -> Option<Self> {
-        let rows = session.query(
-            "read the executed transactions",
-            "SELECT @@GLOBAL.gtid_executed, @@GLOBAL.log_bin",
-        );
-        let rows = rows.ok()?;
-        let row = rows.first()?;
-        let gtids = row.text(0)?.replace('\n', "");
-        let has_binlog = row.text(1) == Some("1");
-        let binlog = session.log_status().ok().map(|status| status.binlog);
-        Some(Self {
-            gtids,
-            has_binlog,
-            binlog,
-        })
     }
 }

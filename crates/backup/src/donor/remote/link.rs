@@ -2,6 +2,7 @@
 
 use super::options::RemoteOptions;
 use crate::donor::connecting::connect;
+use super::run::Run;
 use crate::io::Throttle;
 use crate::{Error, Job, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -112,6 +113,15 @@ pub(super) struct Link {
 impl Link {
     /// Logs in and enters the protocol.
     pub(super) fn enter(network: &Network, job: &Job) -> Result<Self, LinkError> {
+        Ok(Self::enter_seeing_run(network, job, false)?.0)
+    }
+
+    /// The same; if `ask`, the donor first says which run of it this is.
+    pub(super) fn enter_seeing_run(
+        network: &Network,
+        job: &Job,
+        ask: bool,
+    ) -> Result<(Self, Option<Run>), LinkError> {
         const ACTION: &str = "connect to the donor";
         let options = &network.options.connect;
         let connection = connect(options, job)?.map_err(|error| match error {
@@ -124,6 +134,13 @@ impl Link {
             packet: Vec::new(),
             dialect: network.dialect,
         };
+        let lost = |error| LinkError::of(ACTION, error);
+        let mut run = None;
+        if ask {
+            let limit = link.connection.set_read_timeout(Some(SILENCE));
+            limit.map_err(lost)?;
+            run = Run::ask(&mut link.connection).map_err(lost)?;
+        }
         // Blocks of 64 pages of up to 64 KiB each, and what is around them.
         link.connection.set_max_allowed_packet(MAX_PACKET);
         let prepare = |link: &mut Self| {
@@ -131,12 +148,12 @@ impl Link {
             link.connection.set_write_timeout(Some(SILENCE))?;
             link.connection.send_command(COM_CLONE, &[])
         };
-        prepare(&mut link).map_err(|error| LinkError::of(ACTION, error))?;
+        prepare(&mut link).map_err(lost)?;
         link.read(network, job, SILENCE)?;
         if let Some(error) = wire::Error::from_packet(&link.packet) {
             return Err(not_entered(error, &options.user));
         }
-        Ok(link)
+        Ok((link, run))
     }
 
     /// Sends a command.
@@ -208,11 +225,12 @@ impl Link {
         }
     }
 
-    /// Leaves the protocol, as far as the donor still listens.
-    pub(super) fn leave(mut self, network: &Network, job: &Job) {
-        if self.send(&Command::Exit).is_ok() && self.complete(network, job).is_ok() {
-            self.connection.close();
-        }
+    /// Leaves the protocol.
+    pub(super) fn leave(mut self, network: &Network, job: &Job) -> Result<(), LinkError> {
+        self.send(&Command::Exit)?;
+        self.complete(network, job)?;
+        self.connection.close();
+        Ok(())
     }
 }
 

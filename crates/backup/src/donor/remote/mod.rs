@@ -16,6 +16,7 @@ mod conversation;
 mod counters;
 mod deliver;
 mod ending;
+mod executed;
 mod facts;
 mod failure;
 mod files;
@@ -26,10 +27,12 @@ mod keys;
 mod leave_out;
 mod left_out;
 mod link;
+mod logged;
 mod names;
 mod options;
 mod page_list;
 mod redo;
+mod run;
 mod sinks;
 mod spool;
 
@@ -38,7 +41,8 @@ pub use options::RemoteOptions;
 use self::base::Base;
 use self::conversation::Conversation;
 use self::deliver::Delivering;
-use self::facts::{Executed, Facts};
+use self::executed::Executed;
+use self::facts::Facts;
 use self::files::Files;
 use self::leave_out::Watch;
 use self::link::Network;
@@ -70,6 +74,34 @@ pub trait NetworkDonor: Donor {
 
     /// Host and port of the donor.
     fn source(&self) -> &str;
+
+    /// Bytes that the donor's files take on its disk; zero for an increment.
+    fn estimate_disk(&self) -> u64;
+
+    /// Where the set is made.
+    fn scratch(&self) -> &Path;
+
+    /// Refuses a disk that has no room for the donor's files, of a full backup; if they are to be
+    /// compressed, only says so.
+    fn check_room(&self, compressed: bool) -> Result<()> {
+        let need = self.estimate_disk();
+        if need == 0 {
+            return Ok(());
+        }
+        let free = free_space(self.scratch())?;
+        if free >= need {
+            return Ok(());
+        }
+        if !compressed {
+            return Err(Error::NoSpace { need, free });
+        }
+        tracing::warn!(
+            uncompressed = need,
+            free,
+            "the disk has room only if the files compress well"
+        );
+        Ok(())
+    }
 }
 
 /// Connects, finds out whom with, and checks everything that can be checked before something is
@@ -195,15 +227,6 @@ impl RemoteDonor {
     fn begin_file_copy(&mut self, recipient: &Arc<dyn Recipient>, job: &Job) -> Result<()> {
         self.spool = Some(Spool::new(&self.scratch, "#clone/#received_pages")?);
         let begin = self.file_begin;
-        // Not refused: what takes the data may compress them.
-        let free = free_space(&self.scratch)?;
-        if self.base.is_none() && free < begin.estimate_disk {
-            tracing::warn!(
-                need = begin.estimate_disk,
-                free,
-                "the disk may be too small"
-            );
-        }
         let threads = self.conversation()?.connections();
         job.progress.begin(Stage::FileCopy, threads, begin.estimate);
         if self.base.is_some() {
@@ -355,6 +378,17 @@ impl NetworkDonor for RemoteDonor {
 
     fn source(&self) -> &str {
         &self.source
+    }
+
+    fn estimate_disk(&self) -> u64 {
+        match &self.base {
+            Some(_) => 0,
+            None => self.file_begin.estimate_disk,
+        }
+    }
+
+    fn scratch(&self) -> &Path {
+        &self.scratch
     }
 }
 

@@ -23,7 +23,7 @@ use crate::agent::{InstanceTold, SnapshotTold};
 use crate::donor::Donor;
 use crate::donor::instance::session::Session;
 use crate::donor::server::is_supported;
-use crate::recipient::{Recipient, Snapshot, free_space};
+use crate::recipient::{Recipient, Snapshot};
 use crate::set::SetKind;
 use crate::{Error, Job, Result, Stage};
 use innodb::geometry::PageSize;
@@ -146,12 +146,6 @@ impl AgentDonor {
             job.progress.begin(Stage::FileCopy, threads, 0);
             return Ok(());
         };
-        // Not refused: what takes the data may compress them.
-        let free = free_space(&self.scratch)?;
-        if free < begin.estimate_disk {
-            let need = begin.estimate_disk;
-            tracing::warn!(need, free, "the disk may be too small");
-        }
         job.progress.begin(Stage::FileCopy, threads, begin.estimate);
         self.conversation()?.add_workers(job)?;
         recipient.begin(Stage::FileCopy, &deliver::plan_of_full(&self.files)?)
@@ -222,5 +216,14 @@ impl NetworkDonor for AgentDonor {
 
     fn source(&self) -> &str {
         &self.source
+    }
+
+    fn estimate_disk(&self) -> u64 {
+        let begin = self.file_begin.as_ref();
+        begin.map_or(0, |begin| begin.estimate_disk)
+    }
+
+    fn scratch(&self) -> &Path {
+        &self.scratch
     }
 }

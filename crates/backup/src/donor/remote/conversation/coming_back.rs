@@ -49,7 +49,12 @@ impl Conversation {
         self.rejoin(&wire::Error::Closed, patience, job)
     }
 
-    fn rejoin(&mut self, why: &wire::Error, patience: Duration, job: &Job) -> Result<()> {
+    pub(super) fn rejoin(
+        &mut self,
+        why: &wire::Error,
+        patience: Duration,
+        job: &Job,
+    ) -> Result<()> {
         let received = {
             let mut chunks = self.chunks();
             chunks.resume();
@@ -92,7 +97,16 @@ impl Conversation {
     /// everything lets nobody in.
     fn reinit(&self, locator: &Locator, job: &Job) -> Result<Links, LinkError> {
         let patience = self.network.options.ddl_timeout + BUSY;
-        let mut master = Link::enter(&self.network, job)?;
+        let (mut master, run) = Link::enter_seeing_run(&self.network, job, true)?;
+        if let (Some(then), Some(now)) = (&self.run, &run)
+            && then.ended_before(now)
+        {
+            return Err(LinkError::Failed(Error::refused(
+                2013,
+                "the donor was started again, and no longer has the clone",
+                "Run the backup again.",
+            )));
+        }
         master.send(&Command::Reinit(self.setup(Some(locator.clone()))))?;
         self.locators(&mut master, patience, job)?;
         let mut data = vec![master];

@@ -10,6 +10,7 @@ mod stages;
 
 use super::chunks::Chunks;
 use super::link::{BUSY, Link, LinkError, Network, SILENCE, is_busy, kind_of, protocol};
+use super::run::Run;
 use crate::{Error, Job, Result};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -18,8 +19,9 @@ use wire::clone::{
     Version,
 };
 
-/// How long a donor is given to notice that the client before us is gone.
-const LINGER: Duration = Duration::from_secs(10);
+/// How long a donor is given to notice that a client is gone, ourselves or the one before us. While
+/// it waits for one it writes to it every five seconds, and the second time that fails.
+const LINGER: Duration = Duration::from_secs(20);
 
 /// How long a donor may take to let a worker in.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -33,6 +35,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub(in crate::donor::remote) struct Conversation {
     pub network: Network,
     locator: Locator,
+    /// The run of the donor that has the clone.
+    run: Option<Run>,
     links: Option<Links>,
     workers: usize,
     /// What the donor said of itself.
@@ -64,6 +68,7 @@ impl Conversation {
         let mut conversation = Self {
             network,
             locator: Locator::default(),
+            run: None,
             links: None,
             workers: connections.clamp(1, MAX_CONNECTIONS) - 1,
             settings: Vec::new(),
@@ -110,7 +115,8 @@ impl Conversation {
 
     /// The first connections of a new clone.
     fn begin(&mut self, job: &Job) -> Result<Links, LinkError> {
-        let mut master = Link::enter(&self.network, job)?;
+        let (mut master, run) = Link::enter_seeing_run(&self.network, job, true)?;
+        self.run = run;
         let setup = self.setup(Some(Locator::default()));
         master.send(&Command::Init(setup))?;
         let patience = self.network.options.ddl_timeout + BUSY;
@@ -206,37 +212,77 @@ impl Conversation {
         end: StageDescriptor,
         job: &Job,
     ) -> Result<()> {
-        let ended = self.try_finish(end, job);
-        match ended {
-            Ok(()) => Ok(()),
-            Err(LinkError::Failed(error)) => Err(error),
-            Err(LinkError::Lost(error)) => {
-                tracing::debug!(%error, "the connection was lost after everything had arrived");
-                Ok(())
+        let mut acknowledge = Some(end);
+        for attempt in 0..MOST_ENDINGS {
+            let why = match self.try_finish(&mut acknowledge, job) {
+                Ok(()) => break,
+                Err(LinkError::Lost(why)) => why,
+                Err(LinkError::Failed(error)) if attempt == 0 => return Err(error),
+                Err(LinkError::Failed(error)) => {
+                    tracing::debug!(%error, "the donor did not end the clone in good order");
+                    break;
+                }
+            };
+            tracing::debug!(error = %why, "the connection was lost after everything had arrived");
+            // Else the donor would wait for us: it should be told, but we can do without it.
+            self.links = None;
+            self.lost += 1;
+            let patience = self.network.options.connect_retry.min(LINGER);
+            if patience.is_zero() {
+                break;
             }
+            if let Err(error) = self.rejoin(&why, patience, job) {
+                tracing::debug!(%error, "the donor was not told that everything has arrived");
+                break;
+            }
+            acknowledge = None;
         }
+        Ok(())
     }
 
-    fn try_finish(&mut self, end: StageDescriptor, job: &Job) -> Result<(), LinkError> {
-        self.acknowledge(end, job)?;
-        let network = &self.network;
-        let Some(mut links) = self.links.take() else {
-            return Ok(());
-        };
-        for link in &mut links.data {
+    fn try_finish(
+        &mut self,
+        acknowledge: &mut Option<StageDescriptor>,
+        job: &Job,
+    ) -> Result<(), LinkError> {
+        if let Some(end) = acknowledge.take() {
+            self.acknowledge(end, job)?;
+        }
+        let count = self.links.as_ref().map_or(0, |links| links.data.len());
+        for number in 0..count {
             loop {
-                match link.receive(network, job, SILENCE)? {
-                    Response::Descriptor(Descriptor::Stage(_)) => {}
+                let links = self.links.as_mut();
+                let link = links.and_then(|links| links.data.get_mut(number));
+                let link = link.ok_or_else(closed)?;
+                match link.receive(&self.network, job, SILENCE)? {
+                    Response::Descriptor(Descriptor::Stage(stage))
+                        if number == 0
+                            && stage.stage == self.stage
+                            && !stage.begins
+                            && !stage.acknowledges =>
+                    {
+                        // After a lost connection: the acknowledgement did not arrive.
+                        self.acknowledge(stage, job)?;
+                    }
+                    Response::Descriptor(
+                        Descriptor::Stage(_) | Descriptor::Task(_) | Descriptor::File(_),
+                    ) => {}
                     Response::Complete => break,
                     other => return Err(unexpected(&other, "the end of the clone")),
                 }
             }
         }
-        // The donor's master waits for the others.
-        for link in links.data.drain(..).rev() {
-            link.leave(network, job);
+        let Some(mut links) = self.links.take() else {
+            return Ok(());
+        };
+        // The donor's master waits for the others; if one of them is lost, until we come back.
+        while let Some(link) = links.data.pop() {
+            link.leave(&self.network, job)?;
         }
-        links.helper.leave(network, job);
+        let left = links.helper.leave(&self.network, job);
+        if let Err(error) = left {
+            tracing::debug!(?error, "the clone has ended all the same");
+        }
         Ok(())
     }
 }
@@ -268,6 +314,8 @@ fn closed() -> Error {
 
 /// A donor of innoclone's has nothing left for another connection to send.
 const NOBODY_ELSE: u16 = 3862;
+/// How often the end of a clone is tried before it is left to the donor's patience.
+const MOST_ENDINGS: u32 = 20;
 /// Query execution was interrupted.
 const INTERRUPTED: i32 = 1317;
 /// As many tasks as a donor gives one clone.
