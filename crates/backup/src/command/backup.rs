@@ -102,11 +102,7 @@ pub fn backup_remote(
     let target = Target::new(&request.to, false)?;
     target.check_empty()?;
     let scratch = target.path().to_owned();
-    let options = RemoteOptions {
-        // Whole files are compressed as they come; deltas are written in any order first.
-        in_order: request.compression.is_some() && request.remote.from.is_none(),
-        ..request.remote.clone()
-    };
+    let options = request.remote.clone();
     let mut donor = RemoteDonor::open(options, &scratch, job).map_err(|e| job.cause(e))?;
     let begun = Begun {
         at,

@@ -98,8 +98,7 @@ impl RemoteDonor {
         let source = options.connect.endpoint.to_string();
         let mut watch = Watch::begin(&mut session);
         let mut page_list = watch.prepare(&mut session, &options, base.as_ref())?;
-        let wanted = if options.in_order { 1 } else { job.parallel() };
-        let connections = connections(wanted, options.network_rate, &facts);
+        let connections = connections(job.parallel(), options.network_rate, &facts);
         let network = Network::new(options);
         let mut conversation = Conversation::open(network, connections, job)?;
         // What cannot be backed up shows in the list of files.

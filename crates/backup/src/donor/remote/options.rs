@@ -6,10 +6,6 @@ use wire::ConnectOptions;
 
 /// What to back up over the network, and how.
 #[derive(Debug, Clone)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "options that a user sets one by one"
-)]
 pub struct RemoteOptions {
     /// The donor: any server with the clone plugin, and an account with BACKUP_ADMIN.
     pub connect: ConnectOptions,
@@ -29,10 +25,6 @@ pub struct RemoteOptions {
     pub connect_retry: Duration,
     /// Upper bound of bytes received per second; `None` is unlimited.
     pub network_rate: Option<u64>,
-    /// Use one connection, so that the bytes of a file come in order. For recipients that take them
-    /// in order only: a connection that had to wait for what another is to bring would have its
-    /// donor wait too, until it cuts it, and could not be called back when the other is lost.
-    pub in_order: bool,
 }
 
 impl RemoteOptions {
@@ -47,7 +39,6 @@ impl RemoteOptions {
             wait_for_donor: false,
             connect_retry: Duration::from_secs(300),
             network_rate: None,
-            in_order: false,
         }
     }
 }

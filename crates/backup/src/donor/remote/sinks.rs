@@ -29,6 +29,15 @@ impl Sink for FileSink<'_> {
         self.files.get(file.index).map(drop)
     }
 
+    fn dropped(&self, chunk: u32) {
+        if let Some((index, file)) = self.files.of_chunk(chunk) {
+            file.found().dropped = true;
+            if self.base.is_none() {
+                self.recipient.abandon(FileId(index));
+            }
+        }
+    }
+
     fn put(&self, data: &DataDescriptor, bytes: &[u8]) -> Result<()> {
         let file = self.files.get(data.file)?;
         let (first, last) = file.chunks;
@@ -181,6 +190,12 @@ pub(super) fn check_received(files: &Files, missing: u64) -> Result<()> {
         let torn = &found.torn - &found.copied;
         if let Some(page) = torn.iter().next() {
             return Err(damaged(file, page, found.fault.as_deref().unwrap_or("")));
+        }
+        if found.dropped {
+            return Err(protocol(format!(
+                "'{}' was dropped and still is there",
+                file.shown()
+            )));
         }
         if file.born == wire::clone::Stage::FileCopy && found.bytes + found.left_out != file.size {
             return Err(protocol(format!(
