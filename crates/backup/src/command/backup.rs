@@ -113,11 +113,7 @@ pub fn backup_remote(
     target.check_empty()?;
     target.check_makeable()?;
     let scratch = target.path().to_owned();
-    let options = RemoteOptions {
-        // Whole files are compressed as they come; deltas are written in any order first.
-        in_order: request.compression.is_some() && request.remote.from.is_none(),
-        ..request.remote.clone()
-    };
+    let options = request.remote.clone();
     let mut begun = Begun {
         at,
         began_us: now_us(),

@@ -140,6 +140,11 @@ impl Tree {
         }
     }
 
+    /// Where something can be kept that gets no name in the end, on the file system of the tree.
+    pub(super) fn unnamed(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
     /// Creates an empty file. One for [`Part::Raw`] gets no digest.
     pub(super) fn add(&self, key: Key, name: &str, layout: Layout) -> Result<()> {
         if !crate::set::layout::is_safe(name) {

@@ -37,6 +37,8 @@ pub(super) struct Found {
     pub bytes: u64,
     /// Bytes that the donor was told not to send.
     pub left_out: u64,
+    /// The donor said in FILE COPY that the file is no more.
+    pub dropped: bool,
     /// Pages that did not verify in FILE COPY: they were being written.
     pub torn: RoaringBitmap,
     /// Pages in the spool.
@@ -137,6 +139,12 @@ impl Files {
         self.all
             .get(index as usize)
             .ok_or_else(|| protocol(format!("file {index} was never announced")))
+    }
+
+    /// The file that a chunk of FILE COPY is of, with its index.
+    pub(super) fn of_chunk(&self, chunk: u32) -> Option<(u32, &RemoteFile)> {
+        let mut all = (0..).zip(&self.all);
+        all.find(|(_, file)| (file.chunks.0..=file.chunks.1).contains(&chunk))
     }
 
     /// A descriptor of the master before or at the begin of a stage: a new file, or what happened

@@ -13,6 +13,9 @@ pub(super) trait Sink: Sync {
     /// A file that the stage announces besides those of the list.
     fn announce(&self, file: &FileDescriptor) -> Result<()>;
 
+    /// The file of a chunk was dropped: nothing more comes of it.
+    fn dropped(&self, _chunk: u32) {}
+
     /// A block of data.
     fn put(&self, data: &DataDescriptor, bytes: &[u8]) -> Result<()>;
 }
@@ -107,6 +110,7 @@ impl<'a> Intake<'a> {
             // stage.
             self.move_to(None);
             self.chunks().complete(file.first_chunk);
+            self.sink.dropped(file.first_chunk);
             return Ok(());
         }
         self.sink.announce(file)

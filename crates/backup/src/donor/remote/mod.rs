@@ -179,8 +179,8 @@ impl RemoteDonor {
         }
         let mut watch = Watch::begin(&mut session);
         let mut page_list = watch.prepare(&mut session, &options, base.as_ref())?;
-        let wanted = if options.in_order { 1 } else { job.parallel() };
-        let connections = connections_for(wanted, options.network_rate, facts.page_size);
+        let connections =
+            connections_for(job.parallel(), options.network_rate, facts.page_size);
         let network = Network::new(options).in_dialect(dialect, Wish::default());
         let mut conversation = Conversation::open(network, connections, job)?;
         // What cannot be backed up shows in the list of files.
@@ -257,9 +257,6 @@ impl RemoteDonor {
         };
         let conversation = conversation.as_mut().ok_or_else(out_of_order)?;
         *end = Some(conversation.receive(CloneStage::FileCopy, &sink, job)?);
-        if self.base.is_none() {
-            sinks::abandon_incomplete(&self.files, recipient);
-        }
         Ok(())
     }
 

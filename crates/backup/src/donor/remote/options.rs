@@ -7,10 +7,6 @@ use wire::ConnectOptions;
 
 /// What to back up over the network, and how.
 #[derive(Debug, Clone)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "options that a user sets one by one"
-)]
 pub struct RemoteOptions {
     /// The donor: any server with the clone plugin, and an account with BACKUP_ADMIN.
     pub connect: ConnectOptions,
@@ -33,10 +29,6 @@ pub struct RemoteOptions {
     /// Seals the keys of encrypted tablespaces, which the donor sends in clear. Without it encrypted
     /// instances are refused.
     pub encryption_key: Option<EncryptionKey>,
-    /// Use one connection, so that the bytes of a file come in order. For recipients that take them
-    /// in order only: a connection that had to wait for what another is to bring would have its
-    /// donor wait too, until it cuts it, and could not be called back when the other is lost.
-    pub in_order: bool,
 }
 
 impl RemoteOptions {
@@ -52,7 +44,6 @@ impl RemoteOptions {
             connect_retry: Duration::from_secs(300),
             network_rate: None,
             encryption_key: None,
-            in_order: false,
         }
     }
 }

@@ -30,6 +30,15 @@ impl Sink for FileSink<'_> {
         self.files.get(file.index).map(drop)
     }
 
+    fn dropped(&self, chunk: u32) {
+        if let Some((index, file)) = self.files.of_chunk(chunk) {
+            file.found().dropped = true;
+            if self.base.is_none() {
+                self.recipient.abandon(FileId(index));
+            }
+        }
+    }
+
     fn put(&self, data: &DataDescriptor, bytes: &[u8]) -> Result<()> {
         let file = self.files.get(data.file)?;
         let (first, last) = file.chunks;
@@ -188,6 +197,12 @@ pub(super) fn check_received(files: &Files, missing: u64) -> Result<()> {
         if let Some(page) = torn.iter().next() {
             return Err(damaged(file, page, found.fault.as_deref().unwrap_or("")));
         }
+        if found.dropped {
+            return Err(protocol(format!(
+                "'{}' was dropped and still is there",
+                file.shown()
+            )));
+        }
         if file.born == wire::clone::Stage::FileCopy && found.bytes + found.left_out != file.size {
             return Err(protocol(format!(
                 "{} of {} bytes of '{}' were sent",
@@ -198,17 +213,6 @@ pub(super) fn check_received(files: &Files, missing: u64) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Lets the recipient of a full give up the files of which FILE COPY brought not all. Of a file that
-/// was dropped nothing more comes. That it is gone is said with the next stage; one that is not is
-/// refused in the end.
-pub(super) fn abandon_incomplete(files: &Files, recipient: &dyn Recipient) {
-    for (index, file) in files.live() {
-        if file.space.is_some() && file.found().bytes < file.size {
-            recipient.abandon(FileId(index));
-        }
-    }
 }
 
 fn damaged(file: &RemoteFile, page: u32, fault: &str) -> Error {

@@ -1,18 +1,20 @@
 //! Compressed files under construction.
 //!
-//! Workers bring the bytes of a file in units, each worker its own, in any order; threads of the
-//! packer compress them at once; the frames stand in the file in order. So a frame may have to
-//! wait for those before it. What waits is bounded: a unit is taken in only while few are under
-//! way, *or* if it is the one its file needs next. That one never waits for room, so the unit on
-//! which everything else waits always gets through, and nothing waits for ever.
+//! Workers bring the bytes of a file in any order, best in whole units; threads of the packer
+//! compress them at once; the frames stand in the file in order. So a frame may have to wait for
+//! those before it. A few wait in memory, the others on disk, in a file without a name: nobody who
+//! brings bytes waits for what somebody else is to bring, and memory is bounded all the same.
 
 mod output;
+mod part;
+mod spill;
 mod state;
 #[cfg(test)]
 mod tests;
 
 use self::output::Output;
-use self::state::{Begin, State, Unit};
+use self::spill::Spill;
+use self::state::{Arrived, State, Unit, Waiting};
 use super::tree::{Key, Tree};
 use crate::job::StopFlag;
 use crate::{Error, Result};
@@ -31,6 +33,9 @@ pub struct Compression {
     pub threads: usize,
 }
 
+/// The file in which frames wait, until it has lost its name.
+const SPILL: &str = "#waiting_frames";
+
 /// How often a worker that waits looks whether the job was cancelled.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -46,8 +51,11 @@ struct Shared {
     tree: Arc<Tree>,
     settings: Settings,
     stop: StopFlag,
-    /// Units under way beyond which only those come in that a file needs next.
+    /// Units that may be waiting for their compression, or in it.
     limit: usize,
+    /// Frames that may wait in memory for those before them.
+    keep: usize,
+    spill: Spill,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -62,6 +70,8 @@ impl Packer {
             stop,
             // One being compressed and one in waiting for each thread.
             limit: 2 * threads,
+            keep: threads,
+            spill: Spill::new(&tree.unnamed(SPILL), 2 * how.settings.unit() as usize),
             state: Mutex::default(),
             changed: Condvar::new(),
         });
@@ -99,8 +109,8 @@ impl Packer {
         Ok(())
     }
 
-    /// Bytes of the file: units in any order, those of one unit by one worker in order. Waits while
-    /// too many units are under way.
+    /// Bytes of the file, in any order, each of them once. Waits while too many units are to be
+    /// compressed.
     pub(super) fn write(&self, key: Key, offset: u64, bytes: &[u8]) -> Result<()> {
         let unit = self.shared.settings.unit();
         let (mut offset, mut rest) = (offset, bytes);
@@ -117,7 +127,10 @@ impl Packer {
 
     /// Nothing more comes for the file, and nothing more is written to it.
     pub(super) fn abandon(&self, key: Key) {
-        self.shared.lock().abandon(key);
+        let waiting = self.shared.lock().abandon(key);
+        for place in waiting {
+            self.shared.spill.give_up(place);
+        }
         self.shared.changed.notify_all();
     }
 
@@ -168,19 +181,23 @@ impl Shared {
     }
 
     fn put(&self, key: Key, number: u64, within: u64, bytes: &[u8]) -> Result<()> {
-        let begun = self
+        let unit = self.settings.unit();
+        let alone = self
             .lock()
-            .begin(key, number, within, bytes.len(), self.settings.unit())?;
-        let Begin::Unit { mut buffer, whole } = begun else {
-            return Ok(());
+            .buffer_for(key, number, within, bytes.len(), unit);
+        let buffer = match alone {
+            // Copied while nobody waits for us.
+            Some(mut buffer) => {
+                buffer.extend_from_slice(bytes);
+                buffer
+            }
+            None => match self.lock().fill(key, number, within, bytes, unit)? {
+                Some(buffer) => buffer,
+                None => return Ok(()),
+            },
         };
-        buffer.extend_from_slice(bytes);
         let mut state = self.lock();
-        if buffer.len() < whole {
-            state.keep(key, number, buffer);
-            return Ok(());
-        }
-        while !state.has_room(key, number, self.limit) {
+        while !state.has_room(self.limit) {
             state = self.sleep(state)?;
         }
         state.check()?;
@@ -227,10 +244,24 @@ impl Shared {
 
     /// Appends the frame, if it is its turn, and those that have waited for it.
     fn deliver(&self, unit: Unit, frame: Vec<u8>) -> Result<()> {
-        let key = unit.key;
+        let (key, number) = (unit.key, unit.number);
         let mut state = self.lock();
-        let taken = state.arrived(unit, frame);
-        if let Some(output) = taken {
+        let mut arrived = state.arrived(unit, frame, self.keep);
+        if let Arrived::Spill(frame) = arrived {
+            drop(state);
+            // There is room for the next unit.
+            self.changed.notify_all();
+            let place = self.spill.store(&frame)?;
+            state = self.lock();
+            arrived = match state.spilled(key, number, frame, place) {
+                Ok(arrived) => arrived,
+                Err(unwanted) => {
+                    self.spill.give_up(unwanted);
+                    Arrived::Kept
+                }
+            };
+        }
+        if let Arrived::Due(output) = arrived {
             state = self.append(state, key, output)?;
         }
         drop(state);
@@ -244,8 +275,16 @@ impl Shared {
         key: Key,
         mut output: Box<Output>,
     ) -> Result<MutexGuard<'a, State>> {
-        while let Some(frame) = state.take_next(key) {
+        while let Some(next) = state.take_next(key) {
             drop(state);
+            let frame = match next {
+                Waiting::Here(frame) => frame,
+                Waiting::OnDisk(place) => {
+                    let mut frame = self.lock().spare();
+                    self.spill.take(place, &mut frame)?;
+                    frame
+                }
+            };
             output.append(&self.tree, key, &frame)?;
             state = self.lock();
             state.appended(key, frame);

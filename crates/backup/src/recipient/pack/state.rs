@@ -1,6 +1,8 @@
 //! What a packer knows of its files and of the units under way.
 
 use super::output::Output;
+use super::part::Part;
+use super::spill::Place;
 use crate::recipient::tree::Key;
 use crate::{Error, Result};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -13,13 +15,22 @@ pub(super) struct Unit {
     pub bytes: Vec<u8>,
 }
 
-/// Where bytes of a unit go.
+/// A frame that waits for those before it.
 #[derive(Debug)]
-pub(super) enum Begin {
-    /// Behind those in `buffer`, which makes a unit of `whole` bytes.
-    Unit { buffer: Vec<u8>, whole: usize },
-    /// Nowhere: the file is not wanted any more.
-    Abandoned,
+pub(super) enum Waiting {
+    Here(Vec<u8>),
+    OnDisk(Place),
+}
+
+/// What is to be done with a frame that has arrived.
+#[derive(Debug)]
+pub(super) enum Arrived {
+    /// Nothing: it waits, or is not wanted.
+    Kept,
+    /// It, or one before it, is to be appended.
+    Due(Box<Output>),
+    /// Too many wait in memory: it is to be put on disk.
+    Spill(Vec<u8>),
 }
 
 /// All files, and the units under way.
@@ -28,8 +39,12 @@ pub(super) struct State {
     files: HashMap<Key, File>,
     /// Units to be compressed.
     queue: VecDeque<Unit>,
+    /// Units taken in that are not yet compressed.
+    packing: usize,
     /// Units taken in whose frames are not yet in their files.
     under_way: usize,
+    /// Frames that wait in memory.
+    held: usize,
     /// Threads that are writing to a file.
     writing: usize,
     /// Buffers to be used again.
@@ -56,9 +71,9 @@ struct Open {
     /// The unit that must be appended next.
     next: u64,
     /// Frames that wait for those before.
-    ready: BTreeMap<u64, Vec<u8>>,
+    ready: BTreeMap<u64, Waiting>,
     /// Units of which a part has come.
-    parts: HashMap<u64, Vec<u8>>,
+    parts: HashMap<u64, Part>,
     /// Not here while a thread is writing.
     output: Option<Box<Output>>,
 }
@@ -80,49 +95,62 @@ impl State {
         self.files.insert(key, file);
     }
 
-    /// Where `len` bytes go that stand `within` bytes behind the begin of unit `number`.
-    pub(super) fn begin(
+    /// Bytes that stand `within` bytes behind the begin of unit `number`; the unit, when it is whole.
+    pub(super) fn fill(
         &mut self,
         key: Key,
         number: u64,
         within: u64,
-        len: usize,
+        bytes: &[u8],
         unit: u64,
-    ) -> Result<Begin> {
+    ) -> Result<Option<Vec<u8>>> {
         let file = match self.files.get_mut(&key) {
             Some(File::Open(file)) => file,
-            Some(File::Abandoned) => return Ok(Begin::Abandoned),
+            Some(File::Abandoned) => return Ok(None),
             Some(File::Done(_)) | None => return Err(out_of_place(key, number)),
         };
         let whole = unit.min(file.length.saturating_sub(number * unit)) as usize;
-        let part = file.parts.remove(&number);
-        let mut buffer = part.unwrap_or_else(|| self.spare.pop().unwrap_or_default());
-        buffer.reserve_exact(whole - buffer.len().min(whole));
-        if buffer.len() as u64 != within || buffer.len() + len > whole {
+        let part = file.parts.entry(number).or_insert_with(|| {
+            let buffer = self.spare.pop().unwrap_or_default();
+            Part::new(buffer, whole)
+        });
+        if !part.put(within, bytes) {
             return Err(out_of_place(key, number));
         }
-        Ok(Begin::Unit { buffer, whole })
-    }
-
-    /// Keeps a unit of which more is to come.
-    pub(super) fn keep(&mut self, key: Key, number: u64, buffer: Vec<u8>) {
-        if let Some(File::Open(file)) = self.files.get_mut(&key) {
-            file.parts.insert(number, buffer);
+        if !part.is_whole() {
+            return Ok(None);
         }
+        Ok(file.parts.remove(&number).map(Part::into_bytes))
     }
 
-    /// Whether a unit may come in. One of an abandoned file may: it is dropped.
-    pub(super) fn has_room(&self, key: Key, number: u64, limit: usize) -> bool {
-        self.under_way < limit
-            || match self.files.get(&key) {
-                Some(File::Open(file)) => file.next == number,
-                _ => true,
-            }
+    /// Memory for a unit that comes in one piece of `length` bytes; `None` where the bytes are not
+    /// such a piece.
+    pub(super) fn buffer_for(
+        &mut self,
+        key: Key,
+        number: u64,
+        within: u64,
+        length: usize,
+        unit: u64,
+    ) -> Option<Vec<u8>> {
+        let Some(File::Open(file)) = self.files.get(&key) else {
+            return None;
+        };
+        let whole = unit.min(file.length.saturating_sub(number * unit)) as usize;
+        let alone = within == 0 && length == whole && !file.parts.contains_key(&number);
+        (alone && length > 0).then(|| self.spare.pop().unwrap_or_default())
+    }
+
+    /// Whether a unit may come in. What is under way never waits for anything but the threads, so
+    /// there will be room.
+    pub(super) fn has_room(&self, limit: usize) -> bool {
+        self.packing < limit
     }
 
     /// Takes a unit in.
     pub(super) fn push(&mut self, unit: Unit) {
         if let Some(File::Open(_)) = self.files.get(&unit.key) {
+            self.packing += 1;
             self.under_way += 1;
             self.queue.push_back(unit);
         } else {
@@ -146,29 +174,68 @@ impl State {
         self.spare.push(buffer);
     }
 
-    /// A unit has become a frame. If nobody is writing to its file, the caller is to write.
-    pub(super) fn arrived(&mut self, unit: Unit, frame: Vec<u8>) -> Option<Box<Output>> {
+    /// A unit has become a frame. At most `keep` frames wait in memory.
+    pub(super) fn arrived(&mut self, unit: Unit, frame: Vec<u8>, keep: usize) -> Arrived {
+        self.packing -= 1;
         self.recycle(unit.bytes);
-        let Some(File::Open(file)) = self.files.get_mut(&unit.key) else {
-            self.under_way -= 1;
-            self.recycle(frame);
-            return None;
-        };
-        file.ready.insert(unit.number, frame);
-        if !file.ready.contains_key(&file.next) {
-            return None;
+        match self.files.get(&unit.key) {
+            Some(File::Open(file)) if file.next != unit.number && self.held >= keep => {
+                Arrived::Spill(frame)
+            }
+            Some(File::Open(_)) => {
+                self.held += 1;
+                self.wait(unit.key, unit.number, Waiting::Here(frame))
+            }
+            _ => {
+                self.under_way -= 1;
+                self.recycle(frame);
+                Arrived::Kept
+            }
         }
-        let output = file.output.take();
-        self.writing += usize::from(output.is_some());
-        output
+    }
+
+    /// A frame was put on disk. `Err`: nobody wants it any more.
+    pub(super) fn spilled(
+        &mut self,
+        key: Key,
+        number: u64,
+        frame: Vec<u8>,
+        place: Place,
+    ) -> Result<Arrived, Place> {
+        self.recycle(frame);
+        if let Some(File::Open(_)) = self.files.get(&key) {
+            return Ok(self.wait(key, number, Waiting::OnDisk(place)));
+        }
+        self.under_way -= 1;
+        Err(place)
+    }
+
+    /// Lets a frame wait. If it is due and nobody is writing to its file, the caller is to write.
+    fn wait(&mut self, key: Key, number: u64, frame: Waiting) -> Arrived {
+        let Some(File::Open(file)) = self.files.get_mut(&key) else {
+            return Arrived::Kept;
+        };
+        file.ready.insert(number, frame);
+        if !file.ready.contains_key(&file.next) {
+            return Arrived::Kept;
+        }
+        match file.output.take() {
+            Some(output) => {
+                self.writing += 1;
+                Arrived::Due(output)
+            }
+            None => Arrived::Kept,
+        }
     }
 
     /// The frame that is to be appended next, if it has come.
-    pub(super) fn take_next(&mut self, key: Key) -> Option<Vec<u8>> {
-        match self.files.get_mut(&key) {
-            Some(File::Open(file)) => file.ready.remove(&file.next),
-            _ => None,
-        }
+    pub(super) fn take_next(&mut self, key: Key) -> Option<Waiting> {
+        let Some(File::Open(file)) = self.files.get_mut(&key) else {
+            return None;
+        };
+        let next = file.ready.remove(&file.next)?;
+        self.held -= usize::from(matches!(next, Waiting::Here(_)));
+        Some(next)
     }
 
     /// The frame is in the file.
@@ -214,17 +281,27 @@ impl State {
         }
     }
 
-    /// Forgets everything of a file.
-    pub(super) fn abandon(&mut self, key: Key) {
+    /// Forgets everything of a file; what of it waits on disk.
+    pub(super) fn abandon(&mut self, key: Key) -> Vec<Place> {
         let Some(file) = self.files.get_mut(&key) else {
-            return;
+            return Vec::new();
         };
+        let mut places = Vec::new();
         if let File::Open(open) = std::mem::replace(file, File::Abandoned) {
             self.under_way -= open.ready.len();
+            for frame in open.ready.into_values() {
+                match frame {
+                    Waiting::Here(_) => self.held -= 1,
+                    Waiting::OnDisk(place) => places.push(place),
+                }
+            }
         }
         let before = self.queue.len();
         self.queue.retain(|unit| unit.key != key);
-        self.under_way -= before - self.queue.len();
+        let dropped = before - self.queue.len();
+        self.under_way -= dropped;
+        self.packing -= dropped;
+        places
     }
 
     /// Whether something is still to be written.
@@ -247,13 +324,17 @@ impl State {
         }
     }
 
-    /// Frames of a file that wait for those before.
+    /// Frames of a file that wait for those before: in memory, and on disk.
     #[cfg(test)]
-    pub(super) fn waiting(&self, key: Key) -> usize {
-        match self.files.get(&key) {
-            Some(File::Open(file)) => file.ready.len(),
-            _ => 0,
-        }
+    pub(super) fn waiting(&self, key: Key) -> (usize, usize) {
+        let Some(File::Open(file)) = self.files.get(&key) else {
+            return (0, 0);
+        };
+        let all = file.ready.values();
+        let here = all
+            .filter(|frame| matches!(frame, Waiting::Here(_)))
+            .count();
+        (here, file.ready.len() - here)
     }
 
     /// Records a failure. The first one counts.

@@ -134,18 +134,15 @@ fn units_of_several_files_by_several_workers_come_out_whole_and_in_order() {
 }
 
 #[test]
-fn a_unit_may_come_in_pieces() {
+fn a_unit_may_come_in_pieces_in_any_order() {
     let settings = Settings::new(Algorithm::Lz4, 1, 3 << 20).unwrap();
     let scene = Scene::new(settings, 1);
     let bytes = original(5 * UNIT + 7, 3);
     let key = scene.open(0, bytes.len());
-    for second_half in [true, false] {
-        let at = if second_half { 4 * UNIT } else { 0 };
-        let end = if second_half { bytes.len() } else { 4 * UNIT };
-        for piece in (at..end).step_by(UNIT) {
-            let bytes = &bytes[piece..end.min(piece + UNIT)];
-            scene.packer.write(key, piece as u64, bytes).unwrap();
-        }
+    // The last piece of each unit comes before the others.
+    for piece in (0..bytes.len()).step_by(UNIT / 2).rev() {
+        let bytes = &bytes[piece..bytes.len().min(piece + UNIT / 2)];
+        scene.packer.write(key, piece as u64, bytes).unwrap();
     }
     scene.packer.wait().unwrap();
     scene.tree.begin().unwrap();
@@ -153,42 +150,55 @@ fn a_unit_may_come_in_pieces() {
     assert!(scene.unpacked(key, Algorithm::Lz4) == bytes);
 }
 
-/// Brings units in from number 1 on until one has to wait, and lets `meanwhile` end that. What the
-/// waiting worker got.
-fn waiting(scene: &Scene, key: Key, meanwhile: impl FnOnce() + Send) -> Result<()> {
-    let bytes = original(UNIT, 1);
-    let limit = scene.packer.shared.limit;
-    std::thread::scope(|scope| {
-        let worker = scope.spawn(|| {
-            for number in 1..=limit + 1 {
-                scene.packer.write(key, (number * UNIT) as u64, &bytes)?;
-            }
-            Ok(())
-        });
-        // All that have room are in, compressed, and wait for the first.
-        while scene.packer.shared.lock().waiting(key) < limit {
-            assert!(!worker.is_finished());
-            std::thread::yield_now();
-        }
-        meanwhile();
-        worker.join().unwrap()
-    })
+/// Brings units 1 to 20 in; none of them waits for unit 0, though few have room in memory.
+fn all_but_the_first(scene: &Scene, key: Key, bytes: &[u8]) {
+    let count = bytes.len() / UNIT;
+    for number in 1..count {
+        let unit = &bytes[number * UNIT..(number + 1) * UNIT];
+        scene
+            .packer
+            .write(key, (number * UNIT) as u64, unit)
+            .unwrap();
+    }
+    let shared = &scene.packer.shared;
+    let waiting = || shared.lock().waiting(key);
+    while waiting().0 + waiting().1 < count - 1 {
+        std::thread::yield_now();
+    }
+    assert_eq!(waiting(), (shared.keep, count - 1 - shared.keep));
 }
 
 #[test]
-fn who_is_too_far_ahead_waits_for_the_unit_that_is_due() {
-    let scene = Scene::new(Settings::of(Algorithm::Zstd), 2);
-    let key = scene.open(0, (scene.packer.shared.limit + 2) * UNIT);
-    let first = original(UNIT, 9);
-    waiting(&scene, key, || scene.packer.write(key, 0, &first).unwrap()).unwrap();
-    scene.packer.wait().unwrap();
-    assert!(scene.packer.length(key).is_some());
+fn who_is_far_ahead_does_not_wait_for_the_unit_that_is_due() {
+    for algorithm in Algorithm::ALL {
+        let scene = Scene::new(Settings::of(algorithm), 2);
+        let bytes = original(20 * UNIT, 9);
+        let key = scene.open(0, bytes.len());
+        all_but_the_first(&scene, key, &bytes);
+        // It waits beside the files, without a name.
+        assert_eq!(std::fs::read_dir(scene.dir.path()).unwrap().count(), 1);
+        scene.packer.write(key, 0, &bytes[..UNIT]).unwrap();
+        scene.packer.wait().unwrap();
+        scene.tree.begin().unwrap();
+        scene.tree.sync(&scene.job).unwrap();
+        assert!(scene.unpacked(key, algorithm) == bytes);
+    }
+}
+
+/// Waits for the packer while a unit is missing, and lets `meanwhile` end that.
+fn waiting(scene: &Scene, key: Key, meanwhile: impl FnOnce() + Send) -> Result<()> {
+    all_but_the_first(scene, key, &original(10 * UNIT, 1));
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| scene.packer.wait());
+        meanwhile();
+        waiter.join().unwrap()
+    })
 }
 
 #[test]
 fn who_waits_is_woken_when_the_job_ends() {
     let scene = Scene::new(Settings::of(Algorithm::Zstd), 2);
-    let key = scene.open(0, 100 * UNIT);
+    let key = scene.open(0, 10 * UNIT);
     let end = waiting(&scene, key, || {
         scene.cancelled.store(true, Ordering::Relaxed);
     });
@@ -199,21 +209,24 @@ fn who_waits_is_woken_when_the_job_ends() {
 #[test]
 fn who_waits_is_woken_when_the_file_is_abandoned() {
     let scene = Scene::new(Settings::of(Algorithm::Zstd), 2);
-    let (key, other) = (scene.open(0, 100 * UNIT), scene.open(1, UNIT));
-    waiting(&scene, key, || scene.packer.abandon(key)).unwrap();
-    // Its room is free for others.
-    let bytes = original(UNIT, 5);
-    scene.packer.write(key, 0, &bytes).unwrap();
-    scene.packer.write(other, 0, &bytes).unwrap();
+    let (key, other) = (scene.open(0, 10 * UNIT), scene.open(1, 20 * UNIT));
+    let end = waiting(&scene, key, || scene.packer.abandon(key));
+    // The other file is not there yet.
+    assert_eq!(end.unwrap_err().code(), 1105);
+    // Its room, in memory and on disk, is free for others.
+    let bytes = original(20 * UNIT, 5);
+    scene.packer.write(key, 0, &bytes[..UNIT]).unwrap();
+    all_but_the_first(&scene, other, &bytes);
+    scene.packer.write(other, 0, &bytes[..UNIT]).unwrap();
     scene.packer.wait().unwrap();
     assert_eq!(scene.packer.length(key), None);
-    assert_eq!(scene.packer.length(other), Some(UNIT as u64));
+    assert_eq!(scene.packer.length(other), Some(20 * UNIT as u64));
 }
 
 #[test]
 fn what_a_thread_failed_of_is_told_once_and_stops_the_others() {
     let scene = Scene::new(Settings::of(Algorithm::Zstd), 2);
-    let key = scene.open(0, 100 * UNIT);
+    let key = scene.open(0, 10 * UNIT);
     let path = scene.dir.path().join("file0");
     let first = original(UNIT, 9);
     let end = waiting(&scene, key, || {

@@ -16,7 +16,7 @@ use super::deliver::{self, Delivering};
 use super::files::Files;
 use super::link::Network;
 use super::options::RemoteOptions;
-use super::sinks::{self, FileSink};
+use super::sinks::FileSink;
 use super::spool::Spool;
 use super::{NetworkDonor, connections_for, out_of_order};
 use crate::agent::{InstanceTold, SnapshotTold};
@@ -80,12 +80,12 @@ impl AgentDonor {
             None => None,
         };
         let source = options.connect.endpoint.to_string();
-        let wanted = if options.in_order { 1 } else { job.parallel() };
-        let connections = connections_for(wanted, options.network_rate, page_size);
+        let connections = connections_for(job.parallel(), options.network_rate, page_size);
         let wish = Wish {
             page_track: options.page_track,
             start_lsn: base.as_ref().map_or(0, |base| base.start.get()),
-            compression: options.in_order.into(),
+            // What is stored compressed may come in any order too.
+            compression: 0,
         };
         let network = Network::new(options.clone()).in_dialect(Dialect::GreatSql, wish);
         let mut conversation = Conversation::open(network, connections, job)?;
@@ -170,7 +170,6 @@ impl AgentDonor {
         };
         let conversation = conversation.as_mut().ok_or_else(out_of_order)?;
         *end = Some(conversation.receive(CloneStage::FileCopy, &sink, job)?);
-        sinks::abandon_incomplete(&self.files, recipient);
         Ok(())
     }
 }

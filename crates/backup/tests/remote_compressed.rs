@@ -1,0 +1,92 @@
+//! Compressed full backups over the network: several connections bring parts of one file at the same
+//! time, are lost, and bring files that are dropped meanwhile.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+mod common;
+mod network;
+
+use backup::command::{BackupReport, RemoteBackupRequest, backup_remote};
+use backup::recipient::Compression;
+use common::Place;
+use frame::{Algorithm, Settings};
+use network::proxy::Proxy;
+use network::{check_restored, check_set, donor, remote_options};
+use std::time::{Duration, Instant};
+use testkit::{Server, ServerOptions};
+use wire::Endpoint;
+
+/// A compressed full through `proxy`, by four connections.
+fn full(
+    place: &Place,
+    server: &Server,
+    proxy: &Proxy,
+    name: &str,
+    algorithm: Algorithm,
+    rate: Option<u64>,
+) -> Result<BackupReport, backup::Error> {
+    let mut remote = remote_options(server);
+    remote.network_rate = rate;
+    remote.connect.endpoint = Endpoint::Tcp {
+        host: "127.0.0.1".into(),
+        port: proxy.port,
+    };
+    let request = RemoteBackupRequest {
+        compression: Some(Compression {
+            settings: Settings::of(algorithm),
+            threads: 2,
+        }),
+        remote,
+        to: place.path(name),
+    };
+    backup_remote(&request, &place.catalogue(), &common::job())
+}
+
+fn restored_is_the_donor(place: &Place, server: &Server, name: &str, report: &BackupReport) {
+    check_set(place, name);
+    let data = format!("data-{name}");
+    place.restore(name, &data);
+    let mut restored = place.boot(&data, &[]);
+    check_restored(&mut restored, report);
+    let before = testkit::snapshot(server).unwrap();
+    testkit::assert_same(&before, &testkit::snapshot(&restored).unwrap());
+}
+
+/// The one file has three chunks, which come at the same time.
+#[test]
+fn chunks_of_one_file_come_by_several_connections_that_are_cut() {
+    let (server, place) = (donor(ServerOptions::default()), Place::new());
+    server.load_sysbench_like(1, 650_000).unwrap();
+    for (algorithm, cuts) in [
+        (Algorithm::Zstd, &[9, 50, 110, 140, 190][..]),
+        (Algorithm::Lz4, &[][..]),
+    ] {
+        let cuts: Vec<u64> = cuts.iter().map(|number| number << 20).collect();
+        let proxy = Proxy::start(server.port(), &cuts, false);
+        let name = format!("{algorithm:?}");
+        let report = full(&place, &server, &proxy, &name, algorithm, None).unwrap();
+        // A control connection, a helper and more than one for data; and again after each cut.
+        let made = proxy.connections();
+        assert!(made >= 4 + 3 * cuts.len() as u64, "{made}");
+        restored_is_the_donor(&place, &server, &name, &report);
+    }
+}
+
+#[test]
+fn a_table_that_is_dropped_on_its_way_is_not_in_the_set() {
+    let (server, place) = (donor(ServerOptions::default()), Place::new());
+    server.load_sysbench_like(2, 60_000).unwrap();
+    let proxy = Proxy::start(server.port(), &[], false);
+    let rate = Some(8 << 20);
+    let report = std::thread::scope(|scope| {
+        let backup = scope.spawn(|| full(&place, &server, &proxy, "full", Algorithm::Zstd, rate));
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while proxy.passed() < 4 << 20 {
+            assert!(Instant::now() < deadline && !backup.is_finished());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        server.sql("DROP TABLE sbtest.sbtest2").unwrap();
+        backup.join().unwrap().unwrap()
+    });
+    assert!(!place.path("full").join("sbtest/sbtest2.ibd.zstd").exists());
+    restored_is_the_donor(&place, &server, "full", &report);
+}
