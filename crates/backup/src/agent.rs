@@ -188,6 +188,29 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        /// Statements come from whoever can log in.
+        #[test]
+        fn no_statement_makes_the_parser_panic(
+            noise in ".{0,200}", cut in 0..80usize, at in 0..80usize, put in "[0-9a-z\"{}\\[\\],:.-]{0,6}",
+        ) {
+            let _ = Question::parse(&noise);
+            let base = BaseTold {
+                uuid: "u".into(),
+                process: None,
+                page_size: 4096,
+                checkpoint: Lsn::new(1),
+                page_track: Lsn::ZERO,
+                scan: true,
+                files: vec![(1, 2, 4096, None, None)],
+            };
+            let mut sql = Question::Base(base).to_sql();
+            sql.truncate(sql.len() - cut.min(sql.len()));
+            sql.insert_str(at.min(sql.len()), &put);
+            let _ = Question::parse(&sql);
+        }
+    }
+
     #[test]
     fn an_agent_says_so_and_which_version_its_instance_is() {
         assert!(is_agent(&greeting("9.7.4")));

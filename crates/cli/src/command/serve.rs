@@ -1,6 +1,7 @@
 //! `innoclone serve`: statements of CLONE from any MySQL client; with `--donor` a backup for
-//! servers that execute CLONE INSTANCE.
+//! servers that execute CLONE INSTANCE, or the instance of this host for innoclones elsewhere.
 
+mod agent;
 mod donor;
 
 use std::net::IpAddr;
@@ -31,7 +32,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where to listen: ADDRESS[:PORT] or the path of a socket; may be repeated
-    /// [default: 127.0.0.1:3307, of a donor 127.0.0.1:3306].
+    /// [default: 127.0.0.1:3307, of a donor 127.0.0.1:3306, of an agent 127.0.0.1:3308].
     #[arg(long, value_name = "ADDRESS")]
     listen: Vec<String>,
     /// Certificate for clients (PEM); without one a new one is made at each start.
@@ -96,6 +97,9 @@ impl ServeArgs {
                 tls_key: self.tls_key.as_deref(),
                 require_tls: self.require_tls,
             };
+            if set == Path::new(agent::INSTANCE) {
+                return self.agent(&place, settings);
+            }
             return self.donor.run(set, &place, settings);
         }
         let job = &self.donor.job;

@@ -9,6 +9,7 @@ use super::layout::Announcement;
 use crate::{Error, Result};
 use ::wire::clone::{DataDescriptor, Stage, StageDescriptor};
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -70,6 +71,8 @@ struct State {
     /// Chunks that no connection has taken yet.
     ready: VecDeque<u32>,
     chunks: HashMap<u32, Chunk>,
+    /// Chunks of which no more is sent.
+    abandoned: Vec<RangeInclusive<u32>>,
     spare: Vec<Vec<u8>>,
     stopped: Option<Stopped>,
 }
@@ -123,6 +126,7 @@ impl Flow {
             tasks: BTreeMap::new(),
             ready: VecDeque::new(),
             chunks: HashMap::new(),
+            abandoned: Vec::new(),
             spare: Vec::new(),
             stopped: None,
         };
@@ -171,6 +175,8 @@ impl Flow {
         state.phase = Phase::Open;
         state.announcement = Arc::new(announcement);
         state.announced = first && state.known == Known::Files;
+        // Chunks have numbers of their own in each stage.
+        state.abandoned.clear();
         drop(state);
         self.changed.notify_all();
         Ok(())
@@ -188,6 +194,10 @@ impl Flow {
             let chunk = state.chunks.get(&number);
             chunk.is_none_or(|chunk| chunk.blocks.len() < AHEAD || chunk.bytes < AHEAD_BYTES)
         })?;
+        // A client that has been sent the next chunk takes this one for complete.
+        if state.abandoned.iter().any(|gone| gone.contains(&number)) {
+            return Ok(());
+        }
         if !state.chunks.contains_key(&number) {
             state.ready.push_back(number);
         }
@@ -200,10 +210,11 @@ impl Flow {
         Ok(())
     }
 
-    /// No more blocks come of these chunks: their file is gone. The connections that have begun
+    /// No more blocks are sent of these chunks: their file is gone. The connections that have begun
     /// with them take others.
-    pub(super) fn abandon(&self, chunks: std::ops::RangeInclusive<u32>) {
+    pub(super) fn abandon(&self, chunks: RangeInclusive<u32>) {
         let mut state = self.lock();
+        state.abandoned.push(chunks.clone());
         for (number, chunk) in &mut state.chunks {
             chunk.whole |= chunks.contains(number);
         }

@@ -26,22 +26,27 @@ use super::{Listening, endpoint};
 #[command(next_help_heading = "Options of a donor")]
 pub(crate) struct DonorArgs {
     /// Be a donor: give the state of this set, full or incremental, to servers that execute CLONE
-    /// INSTANCE FROM.
+    /// INSTANCE FROM. 'instance' is not a set: be the agent of the instance of this host, from which
+    /// 'innoclone backup --from' takes fulls and increments.
     #[arg(long, value_name = "SET")]
     pub(super) donor: Option<PathBuf>,
     /// A set, or a directory of sets, in which ancestors may be found.
     #[arg(long, value_name = "SET", requires = "donor")]
-    chain: Vec<PathBuf>,
+    pub(super) chain: Vec<PathBuf>,
     /// Serve a set with rows in tables of other engines than InnoDB, which CLONE makes empty.
     #[arg(long, requires = "donor")]
-    allow_empty_tables: bool,
+    pub(super) allow_empty_tables: bool,
     /// Name that clients log in by [default: clone].
     #[arg(long, value_name = "NAME", requires = "donor")]
-    serve_user: Option<String>,
+    pub(super) serve_user: Option<String>,
     /// File with the password that clients log in by, in its first line; also in the variable
     /// INNOCLONE_SERVE_PASSWORD.
     #[arg(long, value_name = "FILE", requires = "donor")]
-    serve_password_file: Option<PathBuf>,
+    pub(super) serve_password_file: Option<PathBuf>,
+    /// Directory in which an agent keeps the pages that changed until a client has them [default:
+    /// $TMPDIR, or /var/tmp].
+    #[arg(long, value_name = "DIR", requires = "donor")]
+    pub(super) spool_dir: Option<PathBuf>,
     #[command(flatten)]
     key: KeyArgs,
     #[command(flatten)]
@@ -50,11 +55,11 @@ pub(crate) struct DonorArgs {
 
 /// What was served.
 #[derive(Debug, Serialize)]
-struct Report {
+pub(super) struct Report {
     /// How it ended.
-    ended_by: &'static str,
+    pub(super) ended_by: &'static str,
     /// Clones that were under way and were ended too.
-    clones_ended: usize,
+    pub(super) clones_ended: usize,
 }
 
 impl DonorArgs {
@@ -66,7 +71,7 @@ impl DonorArgs {
         settings: &Settings,
     ) -> Result<Answer, Failure> {
         let options = self.request(set, settings)?;
-        let endpoints = endpoints(place, settings)?;
+        let endpoints = endpoints(place, settings, (DEFAULT_ADDRESS, DEFAULT_PORT))?;
         let accounts = self.accounts(settings)?;
         let stop = signals::cancel_flag().map_err(|source| Failure::System {
             action: "handle signals",
@@ -136,19 +141,20 @@ impl DonorArgs {
     }
 }
 
-fn endpoints(place: &Listening<'_>, settings: &Settings) -> Result<Vec<Endpoint>, Failure> {
+pub(super) fn endpoints(
+    place: &Listening<'_>,
+    settings: &Settings,
+    (address, port): (&str, u16),
+) -> Result<Vec<Endpoint>, Failure> {
     let mut listen = place.listen.to_vec();
     if listen.is_empty() {
         let given = given_or(None::<String>, &settings.options, "listen")?;
-        listen.push(given.unwrap_or_else(|| DEFAULT_ADDRESS.to_owned()));
+        listen.push(given.unwrap_or_else(|| address.to_owned()));
     }
-    listen
-        .iter()
-        .map(|text| endpoint(text, DEFAULT_PORT))
-        .collect()
+    listen.iter().map(|text| endpoint(text, port)).collect()
 }
 
-fn tls(place: &Listening<'_>, endpoints: &[Endpoint]) -> Result<ServerTls, Failure> {
+pub(super) fn tls(place: &Listening<'_>, endpoints: &[Endpoint]) -> Result<ServerTls, Failure> {
     let tls = if let (Some(certificate), Some(key)) = (place.tls_cert, place.tls_key) {
         ServerTls::from_files(certificate, key)
     } else {
@@ -181,7 +187,7 @@ fn server(
 }
 
 /// Waits for the signal.
-fn wait(stop: &AtomicBool) {
+pub(super) fn wait(stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -206,7 +212,7 @@ fn password_in(path: &Path) -> Result<Secret, Failure> {
     Ok(Secret::new(text.lines().next().unwrap_or_default()))
 }
 
-fn system(action: &'static str) -> impl Fn(wire::Error) -> Failure {
+pub(super) fn system(action: &'static str) -> impl Fn(wire::Error) -> Failure {
     move |error| Failure::System {
         action,
         source: io::Error::other(error),
@@ -217,7 +223,7 @@ const DEFAULT_ADDRESS: &str = "127.0.0.1:3306";
 const DEFAULT_PORT: u16 = 3306;
 const DEFAULT_USER: &str = "clone";
 /// How long connections may take to end when the program is told to.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

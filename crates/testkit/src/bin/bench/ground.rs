@@ -234,6 +234,11 @@ impl Ground {
         Ok(run.into())
     }
 
+    /// A command of innoclone that runs beside others.
+    pub(crate) fn beside(&self, args: &[&str]) -> Command {
+        self.program.command(args)
+    }
+
     /// `innoclone backup --to NAME` with further arguments.
     pub(crate) fn backup(&self, name: &str, more: &[&str]) -> Result<Sample> {
         let (socket, to) = (self.server.socket().display().to_string(), self.text(name));

@@ -142,3 +142,65 @@ impl Sink for OthersSink {
 
 /// Tables of other engines have three files at most, and a server some hundred thousand tables.
 const MAX_FILES: usize = 1 << 22;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::JobOptions;
+
+    fn file(index: u32, name: &str, size: u64) -> FileDescriptor {
+        FileDescriptor {
+            stage: wire::clone::Stage::RedoCopy,
+            size,
+            space: FileDescriptor::BUFFER_POOL,
+            index,
+            name: name.into(),
+            ..FileDescriptor::default()
+        }
+    }
+
+    fn data(file: u32, offset: u64) -> DataDescriptor {
+        DataDescriptor {
+            file,
+            offset,
+            ..DataDescriptor::default()
+        }
+    }
+
+    #[test]
+    fn what_no_agent_says_is_refused() {
+        let scratch = tempfile::tempdir().unwrap();
+        std::fs::create_dir(scratch.path().join("#clone")).unwrap();
+        let job = Job::new(&JobOptions::default(), Arc::default());
+        let sink = OthersSink::new(scratch.path(), &job).unwrap();
+        for name in [
+            "",
+            "/etc/passwd",
+            "../x",
+            "a/../../x",
+            "#clone/manifest.json",
+            "#innodb_redo/#ib_redo0",
+            "a//b",
+        ] {
+            assert_eq!(
+                sink.announce(&file(1, name, 10)).unwrap_err().code(),
+                3863,
+                "{name}"
+            );
+        }
+        let table = FileDescriptor {
+            space: 7,
+            ..file(1, "a/t.ibd", 10)
+        };
+        assert_eq!(sink.announce(&table).unwrap_err().code(), 3863);
+        sink.announce(&file(1, "a/t.MYD", 10)).unwrap();
+        // Every connection announces it, but not as another one.
+        sink.announce(&file(1, "a/t.MYD", 10)).unwrap();
+        assert!(sink.announce(&file(1, "a/t.MYD", 11)).is_err());
+        assert!(sink.announce(&file(1, "a/t.MYI", 10)).is_err());
+        sink.put(&data(1, 4), b"456789").unwrap();
+        assert!(sink.put(&data(1, 8), b"890").is_err());
+        assert!(sink.put(&data(1, u64::MAX), b"x").is_err());
+        assert!(sink.put(&data(2, 0), b"x").is_err(), "never announced");
+    }
+}

@@ -119,3 +119,32 @@ fn a_flow_that_is_stopped_wakes_everybody_with_the_first_reason() {
         assert!(flow.attach(SOON).is_none());
     });
 }
+
+#[test]
+fn a_chunk_whose_file_is_gone_holds_nobody_up_and_is_not_gone_on_with() {
+    let flow = Flow::new(Stage::FileCopy, Known::Nothing);
+    flow.join();
+    flow.open(Announcement::empty(Stage::FileCopy)).unwrap();
+    assert_eq!(next(&flow, MASTER), "begin FileCopy");
+    flow.push(block(1, 1), false).unwrap();
+    flow.push(block(3, 1), true).unwrap();
+    assert_eq!(next(&flow, MASTER), "1.1");
+    assert!(
+        matches!(flow.next(MASTER, NOW), Ok(Next::Wait)),
+        "the chunk is not whole"
+    );
+    flow.abandon(1..=2);
+    assert_eq!(next(&flow, MASTER), "3.1");
+    // Another worker has not noticed yet.
+    flow.push(block(1, 2), false).unwrap();
+    flow.push(block(2, 1), true).unwrap();
+    flow.push(block(4, 1), true).unwrap();
+    assert_eq!(next(&flow, MASTER), "4.1");
+    // In the next stage the numbers mean something else.
+    flow.leave(MASTER);
+    flow.open(Announcement::empty(Stage::PageCopy)).unwrap();
+    flow.push(block(1, 1), true).unwrap();
+    flow.join();
+    assert_eq!(next(&flow, MASTER), "begin PageCopy");
+    assert_eq!(next(&flow, MASTER), "1.1");
+}
