@@ -6,7 +6,7 @@ mod network;
 
 use backup::Error;
 use backup::donor::instance::IncrementFrom;
-use backup::donor::remote::RemoteDonor;
+use backup::donor::remote;
 use common::Place;
 use network::{donor, remote_full};
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ fn reach(
     let mut options = network::remote_options(server);
     options.wait_for_donor = true;
     change(&mut options.connect);
-    RemoteDonor::open(options, &place.path("nowhere"), &common::job()).map(drop)
+    remote::connect(options, &place.path("nowhere"), &common::job()).map(drop)
 }
 
 fn certificate(name: &str) -> PathBuf {

@@ -1,8 +1,8 @@
 //! One connection in the clone protocol.
 
 use super::options::RemoteOptions;
-use crate::donor::connecting::connect;
 use super::run::Run;
+use crate::donor::connecting::connect;
 use crate::io::Throttle;
 use crate::{Error, Job, Result};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -179,8 +179,7 @@ impl RemoteDonor {
         }
         let mut watch = Watch::begin(&mut session);
         let mut page_list = watch.prepare(&mut session, &options, base.as_ref())?;
-        let connections =
-            connections_for(job.parallel(), options.network_rate, facts.page_size);
+        let connections = connections_for(job.parallel(), options.network_rate, facts.page_size);
         let network = Network::new(options).in_dialect(dialect, Wish::default());
         let mut conversation = Conversation::open(network, connections, job)?;
         // What cannot be backed up shows in the list of files.
