@@ -40,3 +40,28 @@ impl KeyArgs {
         Ok(Some(key))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_key_is_read_from_a_private_file_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        std::fs::write(&path, [7; 40]).unwrap();
+        let args = KeyArgs {
+            encryption_key_file: Some(path.clone()),
+        };
+        let mode = |mode| {
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(&path, permissions).unwrap();
+            args.read(&Options::default())
+        };
+        assert!(mode(0o644).is_err());
+        assert_eq!(mode(0o600).unwrap().unwrap().id().len(), 16);
+        let none = KeyArgs::default().read(&Options::default()).unwrap();
+        assert_eq!(none, None);
+    }
+}
