@@ -97,7 +97,7 @@ fn paths_and_privileges(daemon: &Daemon, set: &str) {
     std::fs::write(&file, "").unwrap();
     for below in [format!("{file}/below"), format!("{file}/far/below")] {
         let not_made =
-            format!("1006 (HY000): Can't create database '{below}' (errno: 20 - Not a directory)");
+            format!("1006 (HY000): Can't create database '{below}/' (errno: 20 - Not a directory)");
         refused_before_it_begins(daemon, "root", &local(&below), &not_made);
     }
 }

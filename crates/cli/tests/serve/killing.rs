@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::common::Ended;
+use crate::common::{Ended, run};
 use crate::daemon::{Daemon, PATIENCE};
 
 /// A client with its input open, so that a statement is sent at once.
@@ -44,6 +44,12 @@ impl Prompt {
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
         line.trim_end().to_owned()
+    }
+
+    /// Goes away without a word, as a client does that is killed.
+    pub(crate) fn vanish(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// Waits for the end of what was sent; fails when that takes too long.
@@ -143,8 +149,13 @@ fn a_clone_is_killed_at_any_moment() {
         let set = daemon.world.path(&format!("set{round}"));
         let mut killer = Prompt::open(&daemon);
         let mut clone = Prompt::open(&daemon);
+        // At its highest level the compressor is what a clone waits for.
+        let compress = if round % 3 == 1 { "ZSTD" } else { "NONE" };
         let limited = format!(
-            "SET GLOBAL clone_max_data_bandwidth = {bandwidth}; SELECT @@global.clone_max_data_bandwidth"
+            "SET GLOBAL clone_file_compress = CLONE_FILE_COMPRESS_{compress}, \
+             GLOBAL clone_file_compress_zstd_level = 19, \
+             GLOBAL clone_max_data_bandwidth = {bandwidth}; \
+             SELECT @@global.clone_max_data_bandwidth"
         );
         assert_eq!(killer.value(&limited), bandwidth.to_string());
         let pid = clone.value("SELECT CONNECTION_ID()");
@@ -189,4 +200,22 @@ fn a_clone_is_killed_at_any_moment() {
     // Those at a low rate at least.
     assert!(killed >= 4, "{killed}");
     daemon.stop();
+}
+
+#[test]
+fn who_kills_himself_is_told_as_by_the_server() {
+    let daemon = Daemon::new(&[]);
+    let server = &daemon.world.server;
+    for kill in ["KILL", "KILL QUERY"] {
+        let mut command = server.install().command("mysql");
+        let socket = format!("--socket={}", server.socket().display());
+        command.args([&socket, "--user=root", "--execute"]);
+        let by_server = run(command.arg(format!("{kill} CONNECTION_ID()"))).stderr;
+        let mut own = Prompt::open(&daemon);
+        let pid = own.value("SELECT CONNECTION_ID()");
+        own.send(&format!("{kill} {pid}"));
+        let here = own.end().stderr;
+        let words = |text: &str| text.replace(" at line 1", "").replace(" at line 2", "");
+        assert_eq!(words(&here), words(&by_server), "{kill}");
+    }
 }

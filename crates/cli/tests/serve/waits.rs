@@ -38,15 +38,18 @@ fn is_woken(
         ended.stderr
     );
     assert!(took < WOKEN, "{statement}: {took:?}");
+    is_known_as_killed(daemon, set);
+}
+
+/// The clone is known as killed, and nobody takes what it left for a set.
+#[track_caller]
+fn is_known_as_killed(daemon: &Daemon, set: &str) {
     for table in ["mysql.clone_history", "performance_schema.clone_status"] {
         let row = daemon.value(&format!(
             "SELECT CONCAT(STATE, ' ', ERROR_NO, ' ', ERROR_MESSAGE) FROM {table} \
              WHERE DESTINATION = '{set}'"
         ));
-        assert_eq!(
-            row, "Failed 1317 Query execution was interrupted",
-            "{statement}"
-        );
+        assert_eq!(row, "Failed 1317 Query execution was interrupted", "{set}");
     }
     let set = Path::new(set);
     assert!(!set.exists() || set.join("#clone/#status_in_progress").exists());
@@ -83,6 +86,18 @@ fn kill_ends_the_waits_of_a_local_clone() {
             until_state(&daemon.world.server, "Waiting for backup lock");
         });
     }
+    // Its client goes away.
+    let set = daemon.world.path("vanished");
+    let mut clone = Prompt::open(&daemon);
+    clone.send(&format!("CLONE LOCAL DATA DIRECTORY = '{set}'"));
+    daemon.wait_for(&format!("directory={set}"));
+    until_state(&daemon.world.server, "Waiting for backup lock");
+    clone.vanish();
+    let ended = format!(
+        "SELECT COUNT(*) FROM mysql.clone_history WHERE DESTINATION = '{set}' AND STATE = 'Failed'"
+    );
+    daemon.wait_until(&ended, |count| count == "1");
+    is_known_as_killed(&daemon, &set);
     drop((transaction, ddl));
 
     // For a table that is not InnoDB's.
@@ -94,6 +109,25 @@ fn kill_ends_the_waits_of_a_local_clone() {
     });
     drop(table);
     assert_released(&daemon);
+
+    // For a server that stands still, and lets nobody in.
+    let set = daemon.world.path("still");
+    let (mut clone, mut killer) = (Prompt::open(&daemon), Prompt::open(&daemon));
+    let pid = clone.value("SELECT CONNECTION_ID()");
+    assert_eq!(killer.value("SELECT 1"), "1");
+    let process = Pid::from_raw(daemon.world.server.pid().unwrap().cast_signed()).unwrap();
+    kill_process(process, Signal::STOP).unwrap();
+    clone.send(&format!("CLONE LOCAL DATA DIRECTORY = '{set}'"));
+    daemon.wait_for(&format!("directory={set}"));
+    killer.send(&format!("KILL {pid}"));
+    let ended = clone.end();
+    kill_process(process, Signal::CONT).unwrap();
+    assert!(
+        ended.stderr.contains("ERROR 1317 (70100)"),
+        "{}",
+        ended.stderr
+    );
+    is_known_as_killed(&daemon, &set);
     daemon.stop();
 }
 

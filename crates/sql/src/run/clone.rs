@@ -113,7 +113,7 @@ fn check_directory(directory: &Path) -> Result<()> {
     match as_directory.symlink_metadata() {
         Ok(_) => Err(failure::exists(directory)),
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-            Err(failure::of_io(1006, directory, &error))
+            Err(failure::of_io(1006, &as_directory, &error))
         }
         Err(_) => Ok(()),
     }

@@ -1,6 +1,7 @@
 //! Registration as a consumer of the redo log.
 
-use crate::{Error, Result};
+use crate::donor::connecting::connect;
+use crate::{Error, Job, Result};
 use innodb::lsn::Lsn;
 use std::time::{Duration, Instant};
 use wire::{ConnectOptions, Connection};
@@ -23,14 +24,17 @@ pub(super) struct Consumer {
 
 impl Consumer {
     /// Registers; `None` where the server has no such function or has a consumer already.
-    pub(super) fn register(options: &ConnectOptions) -> Option<Self> {
-        let mut connection = match Connection::connect(options) {
-            Ok(connection) => connection,
+    pub(super) fn register(options: &ConnectOptions, job: &Job) -> Result<Option<Self>> {
+        match connect(options, job)? {
+            Ok(connection) => Ok(Self::over(connection)),
             Err(error) => {
                 tracing::warn!(%error, "no second connection for the redo log consumer");
-                return None;
+                Ok(None)
             }
-        };
+        }
+    }
+
+    fn over(mut connection: Connection) -> Option<Self> {
         connection
             .execute(&format!("SET SESSION wait_timeout = {CONSUMER_TIMEOUT}"))
             .ok()?;

@@ -51,7 +51,7 @@ impl Follower {
         job: &Job,
     ) -> Result<Self> {
         // Registered first: from then on nothing after the checkpoint read next can go.
-        let consumer = Consumer::register(options);
+        let consumer = Consumer::register(options, job)?;
         let connection = consumer.as_ref().and_then(Consumer::shutdown_handle);
         let from = checkpoint(&facts.redo_dir)?;
         let shared = Arc::new(Shared {
