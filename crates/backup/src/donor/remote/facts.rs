@@ -6,6 +6,7 @@ use crate::set::{BinlogPosition, ServerRecord};
 use crate::{Error, Result};
 use innodb::geometry::PageSize;
 use std::collections::BTreeMap;
+use wire::clone::Setting;
 
 /// What the donor says of itself.
 #[derive(Debug, Clone)]
@@ -84,8 +85,23 @@ impl Facts {
                     .map(|name| ((*name).to_owned(), get(name)))
                     .collect(),
                 features: Some(features(session)?),
+                // It says so when the clone begins.
+                maturity: None,
             },
         })
+    }
+
+    /// Takes what the donor told when the clone began.
+    pub(super) fn told(&mut self, settings: &[Setting]) {
+        let said = settings.iter().find_map(|setting| match setting {
+            Setting::Json(_, json) => serde_json::from_str::<serde_json::Value>(json).ok(),
+            _ => None,
+        });
+        let said = said.as_ref().and_then(|json| json["maturity"].as_str());
+        self.record.maturity = match said {
+            Some(said) => Some(said.to_owned()),
+            None => ServerRecord::maturity_of(&self.record.version),
+        };
     }
 
     /// The version as a number, as tablespaces have it: 90704 for 9.7.4.

@@ -87,7 +87,7 @@ impl RemoteDonor {
     /// begins.
     pub fn open(options: RemoteOptions, scratch: &Path, job: &Job) -> Result<Self> {
         let mut session = Session::open(&options.connect, options.ddl_timeout)?;
-        let facts = Facts::ask(&mut session)?;
+        let mut facts = Facts::ask(&mut session)?;
         let base = match &options.from {
             Some(from) => {
                 let page_size = facts.page_size.get();
@@ -102,6 +102,7 @@ impl RemoteDonor {
         let connections = connections(wanted, options.network_rate, &facts);
         let network = Network::new(options);
         let mut conversation = Conversation::open(network, connections, job)?;
+        facts.told(&conversation.settings);
         // What cannot be backed up shows in the list of files.
         let mut files = Files::new(facts.page_size);
         let end = conversation.first_end(job)?;

@@ -119,3 +119,15 @@ fn a_flow_that_is_stopped_wakes_everybody_with_the_first_reason() {
         assert!(flow.attach(SOON).is_none());
     });
 }
+
+#[test]
+fn a_flow_that_is_stopped_holds_no_blocks() {
+    let flow = Flow::new(Stage::FileCopy, Known::Nothing);
+    flow.push(block(1, 1), false).unwrap();
+    flow.give_back(vec![0; 10]);
+    flow.stop(Stopped::Interrupted);
+    flow.give_back(vec![0; 10]);
+    assert_eq!(flow.buffer().capacity(), 0);
+    let state = flow.lock();
+    assert!(state.chunks.is_empty() && state.ready.is_empty() && state.spare.is_empty());
+}
