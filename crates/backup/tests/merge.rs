@@ -159,6 +159,7 @@ fn write_set(
             owner: (0, 0),
             variables: BTreeMap::new(),
             features: None,
+            maturity: None,
         },
         lsn: LsnRecord {
             start: if parent.is_some() {

@@ -18,8 +18,8 @@ mod builder;
 mod file_header;
 
 pub use block::{
-    BLOCK_SIZE, BlockHeader, BlockState, NO_LOG_CHECKSUM, classify_block, cut_block, empty_block,
-    expected_for,
+    BLOCK_SIZE, BlockHeader, BlockState, NO_LOG_CHECKSUM, classify_block, continue_log, cut_block,
+    empty_block, expected_for,
 };
 pub use builder::{end_file_size, redo_file_header_area};
 pub use file_header::{

@@ -45,6 +45,36 @@ pub fn put_position(page: &mut [u8], position: &RecordedPosition) -> Option<()> 
     put(page, at + 4, &position.position.to_be_bytes())
 }
 
+/// A mini-transaction, for the log of a server with pages of this size, that writes a position into
+/// the page; without one, that there is none. `None`: the name does not fit.
+pub fn position_log(page_size: PageSize, position: Option<&RecordedPosition>) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    match position {
+        Some(position) => {
+            if position.file.len() >= NAME {
+                return None;
+            }
+            bytes.extend_from_slice(&MAGIC.to_be_bytes());
+            bytes.extend_from_slice(&position.position.to_be_bytes());
+            bytes.extend_from_slice(position.file.as_bytes());
+            bytes.push(0);
+        }
+        None => bytes.extend_from_slice(&[0; 4]),
+    }
+    let at = u16::try_from(place_of(page_size)).ok()?;
+    let length = u16::try_from(bytes.len()).ok()?;
+    let mut log = vec![TEXT | SINGLE, PLACE[0], PLACE[1]];
+    log.extend_from_slice(&at.to_be_bytes());
+    log.extend_from_slice(&length.to_be_bytes());
+    log.append(&mut bytes);
+    Some(log)
+}
+
+/// Offset of the position in the page.
+fn place_of(page_size: PageSize) -> usize {
+    page_size.bytes() - FROM_END
+}
+
 /// Follows the position through a page and the log written after it.
 #[derive(Debug, Clone)]
 pub struct PositionScan {
@@ -59,10 +89,8 @@ pub struct PositionScan {
 impl PositionScan {
     /// For a server of this page size.
     pub fn new(page_size: PageSize) -> Self {
-        // Pages are 64 KiB at most.
-        let at = page_size.bytes() - 1000 + 38;
         Self {
-            at,
+            at: place_of(page_size),
             current: RecordedPosition::default(),
             highest: None,
             rest: Vec::new(),
@@ -290,6 +318,33 @@ mod tests {
         assert_eq!(scan.finish(), found(157));
         later.log(&record(FOUR_BYTES, 8, &[0x81, 0]));
         assert_eq!(later.finish(), found(256));
+    }
+
+    #[test]
+    fn a_position_for_the_log_is_a_text_over_the_whole_place() {
+        let position = RecordedPosition {
+            file: "binlog.000010".into(),
+            position: 0x1_0000_0002,
+        };
+        for (bytes, at) in [(4096, 3134u16), (16384, 15422), (65536, 64574)] {
+            let size = PageSize::new(bytes).unwrap();
+            let log = position_log(size, Some(&position)).unwrap();
+            assert_eq!(log[..3], [TEXT | SINGLE, 0, 5]);
+            assert_eq!(log[3..5], at.to_be_bytes());
+            assert_eq!(usize::from(u16_at(&log, 5).unwrap()), log.len() - 7);
+            let mut page = vec![0; size.bytes()];
+            page[at.into()..usize::from(at) + log.len() - 7].copy_from_slice(&log[7..]);
+            let mut other = vec![0; size.bytes()];
+            put_position(&mut other, &position).unwrap();
+            assert_eq!(page, other);
+        }
+        let none = position_log(PageSize::DEFAULT, None).unwrap();
+        assert_eq!(none[5..], [0, 4, 0, 0, 0, 0]);
+        let long = RecordedPosition {
+            file: "b".repeat(NAME),
+            position: 4,
+        };
+        assert_eq!(position_log(PageSize::DEFAULT, Some(&long)), None);
     }
 
     #[test]

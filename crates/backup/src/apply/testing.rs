@@ -137,6 +137,7 @@ fn server() -> ServerRecord {
         owner: (0, 0),
         variables: BTreeMap::new(),
         features: None,
+        maturity: None,
     }
 }
 

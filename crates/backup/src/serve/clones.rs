@@ -1,7 +1,6 @@
 //! The clones under way: one for each client, whatever its connections.
 
 use super::CloneDonor;
-use super::settings::RECONNECT_MINUTES;
 use crate::recipient::Recipient;
 use crate::recipient::wire::{Flow, From, Known, Stopped, WireRecipient};
 use crate::{Error, Job, engine};
@@ -12,13 +11,15 @@ use std::time::{Duration, Instant};
 use wire::clone::{Locator, Received, Stage};
 
 /// All clones.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Clones {
     all: Mutex<Registry>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Registry {
+    /// How long a client may be away.
+    patience: Duration,
     last: u64,
     clones: BTreeMap<u64, Entry>,
 }
@@ -57,6 +58,17 @@ impl Refused {
 }
 
 impl Clones {
+    /// None; their clients may be away for so many minutes.
+    pub(super) fn new(away_minutes: u64) -> Self {
+        Self {
+            all: Mutex::new(Registry {
+                patience: Duration::from_secs(60 * away_minutes),
+                last: 0,
+                clones: BTreeMap::new(),
+            }),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Registry> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -174,7 +186,7 @@ impl Registry {
     }
 
     fn forget_the_lost(&mut self) {
-        let limit = Duration::from_secs(60 * RECONNECT_MINUTES);
+        let limit = self.patience;
         self.clones
             .retain(|_, entry| entry.away.is_none_or(|since| since.elapsed() < limit));
     }
@@ -250,9 +262,8 @@ impl Clone {
     fn run(&self, donor: &CloneDonor) {
         let ran = donor.donor().and_then(|mut chain| {
             let job = Job::new(&donor.options.job, Arc::clone(&self.cancelled));
-            let binlog = chain.chain().last().manifest().binlog.clone();
             let flow = Arc::clone(&self.flow);
-            let recipient = WireRecipient::new(flow, self.from.clone(), binlog);
+            let recipient = WireRecipient::new(flow, self.from.clone(), chain.chain().last())?;
             let recipient: Arc<dyn Recipient> = Arc::new(recipient);
             engine::run(&mut chain, &recipient, &job)
         });

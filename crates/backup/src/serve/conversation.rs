@@ -71,7 +71,11 @@ impl Conversation<'_, '_> {
                 Command::Reinit(setup) => self.reinit(&setup)?,
                 Command::Execute => self.execute()?,
                 Command::Ack(ack) => self.acknowledge(&ack)?,
-                Command::Exit => return self.respond(&Response::Complete),
+                Command::Exit => {
+                    self.depart(false);
+                    self.role = Role::None;
+                    return self.respond(&Response::Complete);
+                }
             }
         }
     }
@@ -215,10 +219,28 @@ impl Conversation<'_, '_> {
             ..TaskDescriptor::default()
         }))?;
         let mut silent = Instant::now();
+        // Since when the client has been told of the end of a stage.
+        let mut ended = None;
         loop {
             self.check()?;
-            match clone.flow.next(task, TICK) {
+            let next = clone.flow.next(task, TICK);
+            match &next {
+                Ok(Next::Begin(_)) => ended = None,
+                Ok(Next::End(_)) => ended = Some(Instant::now()),
+                _ => {}
+            }
+            match next {
                 Ok(Next::Wait) => {
+                    let patience = self.host.patience().acknowledge;
+                    if task == MASTER && ended.is_some_and(|since| since.elapsed() > patience) {
+                        clone.cancel(Stopped::Failed {
+                            code: 1159,
+                            message: format!(
+                                "the client has not acknowledged the end of a stage for {patience:?}"
+                            ),
+                        });
+                        continue;
+                    }
                     if silent.elapsed() < SIGN_OF_LIFE {
                         continue;
                     }

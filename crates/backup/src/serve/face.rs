@@ -23,7 +23,8 @@ impl DonorFace {
 
 impl Handler for DonorFace {
     fn query(&mut self, _: &str) -> Answer {
-        let message = "This is a donor for CLONE INSTANCE, it executes no statements";
+        let message = "This is a backup set for CLONE INSTANCE FROM: it executes no statements. A set \
+                       is copied by copying its directory";
         Refusal::new(1235, message).into()
     }
 

@@ -1,7 +1,7 @@
 //! Who has the clones that connections speak of: a served set, or an agent.
 
-use super::CloneDonor;
 use super::clones::{Clone, Refused};
+use super::{CloneDonor, Patience};
 use std::io;
 use std::sync::Arc;
 use wire::clone::{Dialect, Locator, Setting, Setup};
@@ -18,6 +18,11 @@ pub(super) trait Host: Send + Sync {
     /// Whether tablespace keys travel, so that nobody but the client may see them.
     fn gives_keys(&self) -> bool {
         false
+    }
+
+    /// How long its clients are waited for.
+    fn patience(&self) -> Patience {
+        Patience::default()
     }
 
     /// A new clone, and what its client is told of the donor.
@@ -54,6 +59,10 @@ impl Host for Arc<CloneDonor> {
 
     fn gives_keys(&self) -> bool {
         self.gives_keys
+    }
+
+    fn patience(&self) -> Patience {
+        self.options.patience
     }
 
     fn begin(&self, _: &Setup, _: &Session) -> Result<(Arc<Clone>, Vec<Setting>), Refused> {

@@ -24,6 +24,7 @@ use crate::set::{Content, FileRecord, Manifest};
 use crate::{EncryptionKey, Error, JobOptions, Result};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use wire::clone::Setting;
 
 /// What to serve, and how.
@@ -39,6 +40,28 @@ pub struct ServeOptions {
     pub encryption_key: Option<EncryptionKey>,
     /// How each clone may use the machine.
     pub job: JobOptions,
+    /// How long clients are waited for.
+    pub patience: Patience,
+}
+
+/// How long a client is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// Minutes that it may be away after a lost connection, which it is told; 0: it has to begin
+    /// anew.
+    pub away_minutes: u64,
+    /// How long it may take to acknowledge the end of a stage.
+    pub acknowledge: Duration,
+}
+
+impl Default for Patience {
+    /// As a stock server waits.
+    fn default() -> Self {
+        Self {
+            away_minutes: 5,
+            acknowledge: Duration::from_secs(30 * 60),
+        }
+    }
 }
 
 /// A chain that is served. Nothing of it is ever changed.
@@ -58,7 +81,7 @@ impl CloneDonor {
     pub fn open(options: ServeOptions) -> Result<Self> {
         let chain = Chain::find(&options.set, &options.chain)?;
         let manifest = chain.last().manifest();
-        let settings = settings::of(manifest)?;
+        let settings = settings::of(manifest, options.patience.away_minutes)?;
         for file in manifest
             .files
             .iter()
@@ -94,11 +117,11 @@ impl CloneDonor {
         // Whether every page has its place in the chain shows now, not with the first client.
         let donor = ChainDonor::new(chain)?.unsealed(options.encryption_key.as_ref())?;
         Ok(Self {
+            clones: Clones::new(options.patience.away_minutes),
             options,
             version,
             gives_keys: donor.gives_keys(),
             settings,
-            clones: Clones::default(),
             stopping: AtomicBool::new(false),
         })
     }

@@ -5,12 +5,12 @@ use crate::{Error, Result};
 use wire::clone::{Setting, Version};
 
 /// Everything that is known, for all versions of the protocol.
-pub(super) fn of(manifest: &Manifest) -> Result<Vec<Setting>> {
-    of_server(&manifest.server)
+pub(super) fn of(manifest: &Manifest, reconnect_minutes: u64) -> Result<Vec<Setting>> {
+    of_server(&manifest.server, reconnect_minutes)
 }
 
 /// Everything that is known of a server.
-pub(super) fn of_server(server: &ServerRecord) -> Result<Vec<Setting>> {
+pub(super) fn of_server(server: &ServerRecord, reconnect_minutes: u64) -> Result<Vec<Setting>> {
     let missing = |what: &str| {
         Error::refused(
             1105,
@@ -37,10 +37,15 @@ pub(super) fn of_server(server: &ServerRecord) -> Result<Vec<Setting>> {
             None => {}
         }
     }
-    let wait = RECONNECT_MINUTES.to_string();
+    let wait = reconnect_minutes.to_string();
     let name = "clone_donor_timeout_after_network_failure";
     settings.push(Setting::Extra(name.into(), wait));
-    let json = serde_json::json!({ "version": server.version });
+    // A server of the next LTS series takes the data of one of this.
+    let known = server.maturity.clone();
+    let json = match known.or_else(|| ServerRecord::maturity_of(&server.version)) {
+        Some(maturity) => serde_json::json!({ "version": server.version, "maturity": maturity }),
+        None => serde_json::json!({ "version": server.version }),
+    };
     settings.push(Setting::Json("json_configs".into(), json.to_string()));
     Ok(settings)
 }
@@ -56,9 +61,6 @@ pub(super) fn in_version(setting: &Setting, version: Version) -> Option<Setting>
         setting => Some(setting.clone()),
     }
 }
-
-/// How long a client may be away before its clone is forgotten.
-pub(super) const RECONNECT_MINUTES: u64 = 5;
 
 /// Variables that clients compare with their own, and whether it would be unsafe to keep one from
 /// them.

@@ -110,6 +110,19 @@ pub struct ServerRecord {
     /// recorded do not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub features: Option<ServerFeatures>,
+    /// What the server calls its series, `LTS` or `INNOVATION`, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maturity: Option<String>,
+}
+
+impl ServerRecord {
+    /// What a server of this version calls its series. No variable of it tells; a donor of CLONE
+    /// does.
+    pub(crate) fn maturity_of(version: &str) -> Option<String> {
+        let lts = ["8.4.", "9.7."];
+        let known = lts.iter().any(|series| version.starts_with(series));
+        known.then(|| "LTS".to_owned())
+    }
 }
 
 /// What a server can do that another one must be able to do too before it takes its data: what a

@@ -6,8 +6,10 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
+pub mod raw;
+
 use backup::JobOptions;
-use backup::serve::{CloneDonor, DonorFace, ServeOptions};
+use backup::serve::{CloneDonor, DonorFace, Patience, ServeOptions};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,11 +34,17 @@ pub fn donor_options(set: &Path) -> ServeOptions {
             parallel: 3,
             read_rate: None,
         },
+        patience: Patience::default(),
     }
 }
 
 impl Endpoint {
     pub fn serve(options: ServeOptions) -> Self {
+        Self::serve_with(options, Duration::from_secs(60))
+    }
+
+    /// Waits only so long for clients to take bytes.
+    pub fn serve_with(options: ServeOptions, write_timeout: Duration) -> Self {
         let donor = Arc::new(CloneDonor::open(options).unwrap());
         let face = Arc::clone(&donor);
         let handlers = move |session: &Session| -> Box<dyn Handler> {
@@ -46,6 +54,7 @@ impl Endpoint {
         let options = wire::server::ServerOptions {
             version: donor.version().to_owned(),
             tls: Some(ServerTls::self_signed(vec!["localhost".into()]).unwrap()),
+            write_timeout,
             ..wire::server::ServerOptions::default()
         };
         let server = Server::new(options, Arc::new(accounts), Arc::new(handlers));
@@ -62,6 +71,13 @@ impl Endpoint {
 
     /// A client of our own that is in the clone protocol.
     pub fn raw(&self) -> Connection {
+        let mut client = self.client();
+        enter(&mut client);
+        client
+    }
+
+    /// A client of our own.
+    pub fn client(&self) -> Connection {
         let mut client = Connection::connect(&ConnectOptions {
             endpoint: wire::Endpoint::Tcp {
                 host: "127.0.0.1".into(),
@@ -75,8 +91,6 @@ impl Endpoint {
         client
             .set_read_timeout(Some(Duration::from_secs(120)))
             .unwrap();
-        client.send_command(wire::clone::COM_CLONE, &[]).unwrap();
-        assert_eq!(client.read_packet().unwrap()[0], 0);
         client
     }
 
@@ -88,9 +102,18 @@ impl Endpoint {
     }
 
     pub fn statement(&self, password: &str, rest: &str) -> String {
-        let port = self.port;
-        format!("CLONE INSTANCE FROM '{USER}'@'127.0.0.1':{port} IDENTIFIED BY '{password}' {rest}")
+        statement(self.port, password, rest)
     }
+}
+
+/// Enters the clone protocol.
+pub fn enter(client: &mut Connection) {
+    client.send_command(wire::clone::COM_CLONE, &[]).unwrap();
+    assert_eq!(client.read_packet().unwrap()[0], 0);
+}
+
+pub fn statement(port: u16, password: &str, rest: &str) -> String {
+    format!("CLONE INSTANCE FROM '{USER}'@'127.0.0.1':{port} IDENTIFIED BY '{password}' {rest}")
 }
 
 /// A stock server that takes a clone.
@@ -117,19 +140,23 @@ impl Recipient {
     }
 
     pub fn allow(&self, endpoint: &Endpoint) {
-        let list = format!(
-            "SET GLOBAL clone_valid_donor_list = '127.0.0.1:{}'",
-            endpoint.port
-        );
+        self.allow_port(endpoint.port);
+    }
+
+    pub fn allow_port(&self, port: u16) {
+        let list = format!("SET GLOBAL clone_valid_donor_list = '127.0.0.1:{port}'");
         self.server.sql(&list).unwrap();
     }
 
     pub fn clone_into(&self, endpoint: &Endpoint, data: &Path) -> testkit::Result<()> {
-        self.allow(endpoint);
+        self.clone_from_port(endpoint.port, data)
+    }
+
+    /// By way of another port than the endpoint's own.
+    pub fn clone_from_port(&self, port: u16, data: &Path) -> testkit::Result<()> {
+        self.allow_port(port);
         let rest = format!("DATA DIRECTORY = '{}'", data.display());
-        self.server
-            .sql(&endpoint.statement(PASSWORD, &rest))
-            .map(drop)
+        self.server.sql(&statement(port, PASSWORD, &rest)).map(drop)
     }
 
     /// Clones, and starts again: without a supervisor the server ends after the clone.
@@ -164,6 +191,20 @@ pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "waited in vain until {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// A digest of everything in a directory: names, contents, times.
+pub fn digest(root: &Path) -> std::collections::BTreeMap<std::path::PathBuf, (u64, i64, i64)> {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    use std::os::unix::fs::MetadataExt as _;
+    let files = crate::common::files_below(root).into_iter().map(|name| {
+        let path = root.join(&name);
+        let mut hasher = DefaultHasher::new();
+        std::fs::read(&path).unwrap().hash(&mut hasher);
+        let meta = std::fs::metadata(&path).unwrap();
+        (name, (hasher.finish(), meta.mtime(), meta.mtime_nsec()))
+    });
+    files.collect()
 }
 
 pub const USER: &str = "backup";

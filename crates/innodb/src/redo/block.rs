@@ -170,6 +170,69 @@ pub fn cut_block(block: &mut [u8; BLOCK_SIZE], end: Lsn) -> Result<(), RedoError
     Ok(())
 }
 
+/// Goes on with a log that ends at `end`, in `block`, by the mini-transactions in `log`. Gives the
+/// blocks from that one on; the last one has room.
+pub fn continue_log(
+    block: &[u8; BLOCK_SIZE],
+    end: Lsn,
+    mut log: &[u8],
+) -> Result<Vec<u8>, RedoError> {
+    let header = BlockHeader::parse(block)?;
+    let (data_len, first_record) = (header.data_len, header.first_record);
+    if header.encrypted {
+        return Err(RedoError::Encrypted);
+    }
+    if !header.is_at(end) {
+        let (number, epoch) = (header.number, header.epoch);
+        return Err(RedoError::WrongBlock {
+            number,
+            epoch,
+            lsn: end,
+        });
+    }
+    if !header.is_sane() || u32::from(data_len) != end.offset_in_block() || data_len == FULL {
+        return Err(RedoError::BlockHeader {
+            data_len,
+            first_record,
+        });
+    }
+    if !checksum_holds(block) {
+        let (expected, found) = (block_crc(block), stored_crc(block));
+        return Err(RedoError::Checksum { expected, found });
+    }
+    let (mut block, mut lsn, mut at) = (*block, end.block_start(), data_len);
+    let mut first = match first_record {
+        0 => at,
+        known => known,
+    };
+    let mut blocks = Vec::new();
+    loop {
+        let room = TRAILER_AT.saturating_sub(at);
+        let taken = u16::try_from(log.len()).unwrap_or(room).min(room);
+        let (now, later) = log.split_at(taken.into());
+        let _ = put(&mut block, at.into(), now);
+        log = later;
+        at += taken;
+        let full = at == TRAILER_AT;
+        let length = if full { FULL } else { at };
+        // A block in which none begins names the place where the next one will.
+        let begins = if first == 0 && !full { at } else { first };
+        let _ = put(&mut block, 4, &length.to_be_bytes());
+        let _ = put(&mut block, 6, &begins.to_be_bytes());
+        stamp_crc(&mut block);
+        blocks.extend_from_slice(&block);
+        if !full {
+            return Ok(blocks);
+        }
+        lsn = lsn
+            .checked_add(REDO_BLOCK)
+            .ok_or(RedoError::NoSuchEnd { lsn })?;
+        block = empty_block(lsn);
+        at = HEADER;
+        first = if log.is_empty() { at } else { 0 };
+    }
+}
+
 /// A block without log, for a log that ends at the start of the block `lsn` lies in.
 pub fn empty_block(lsn: Lsn) -> [u8; BLOCK_SIZE] {
     let (number, epoch) = expected_for(lsn);
@@ -314,6 +377,43 @@ mod tests {
             let mut again = cut;
             prop_assert_eq!(cut_block(&mut again, end), Ok(()));
             prop_assert_eq!(again, cut);
+        }
+
+        #[test]
+        fn a_log_that_goes_on_is_the_log_before_it_and_what_was_added(
+            number in 0u64..1 << 40, keep in 12u16..508, first in 12u16..508, fill: u8,
+            log in proptest::collection::vec(any::<u8>(), 1..1500),
+        ) {
+            let lsn = Lsn::new(number * 512);
+            let end = lsn.checked_add(keep.into()).unwrap();
+            let before = block(lsn, keep, first.min(keep), fill);
+            let blocks = continue_log(&before, end, &log).unwrap();
+            let (mut found, mut at) = (Vec::new(), lsn);
+            for block in blocks.chunks_exact(BLOCK_SIZE) {
+                let length = match classify_block(block, at) {
+                    BlockState::Full => 508,
+                    BlockState::Partial { data_len } => data_len.into(),
+                    other => panic!("{other:?}"),
+                };
+                found.extend_from_slice(&block[12..length]);
+                at = at.checked_add(512).unwrap();
+            }
+            prop_assert_eq!(&found[..usize::from(keep) - 12], &before[12..keep.into()]);
+            prop_assert_eq!(&found[usize::from(keep) - 12..], &log[..]);
+            let last = BlockHeader::parse(&blocks[blocks.len() - BLOCK_SIZE..]).unwrap();
+            prop_assert!(last.data_len < 508 && last.first_record >= 12);
+            // And what was added can be cut off again.
+            let mut cut = *blocks.first_chunk().unwrap();
+            prop_assert_eq!(cut_block(&mut cut, end), Ok(()));
+            prop_assert_eq!(&cut[12..], &before[12..]);
+        }
+
+        #[test]
+        fn a_log_that_ends_elsewhere_is_not_gone_on_with(keep in 13u16..508, other in 12u16..512) {
+            let lsn = Lsn::new(512 * 9);
+            let ends = block(lsn, keep, 12, 7);
+            let end = lsn.checked_add(other.into()).unwrap();
+            prop_assert_eq!(continue_log(&ends, end, &[1]).is_ok(), keep == other);
         }
 
         #[test]

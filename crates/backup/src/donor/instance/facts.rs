@@ -94,6 +94,7 @@ impl Facts {
             owner,
             variables: self.variables.clone(),
             features: Some(self.features.clone()),
+            maturity: ServerRecord::maturity_of(&self.version),
         }
     }
 

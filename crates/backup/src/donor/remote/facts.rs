@@ -5,7 +5,7 @@ use crate::donor::instance::session::Session;
 use crate::donor::server::{Variables, features, version_number};
 use crate::set::ServerRecord;
 use innodb::geometry::PageSize;
-use wire::clone::Dialect;
+use wire::clone::{Dialect, Setting};
 
 /// What the donor says of itself.
 #[derive(Debug, Clone)]
@@ -37,6 +37,8 @@ impl Facts {
                 owner: (0, 0),
                 variables: variables.recorded(),
                 features: Some(features(session)?),
+                // It says so when the clone begins.
+                maturity: None,
             },
         })
     }
@@ -54,6 +56,19 @@ impl Facts {
         } else {
             Dialect::Stock
         }
+    }
+
+    /// Takes what the donor told when the clone began.
+    pub(super) fn told(&mut self, settings: &[Setting]) {
+        let said = settings.iter().find_map(|setting| match setting {
+            Setting::Json(_, json) => serde_json::from_str::<serde_json::Value>(json).ok(),
+            _ => None,
+        });
+        let said = said.as_ref().and_then(|json| json["maturity"].as_str());
+        self.record.maturity = match said {
+            Some(said) => Some(said.to_owned()),
+            None => ServerRecord::maturity_of(&self.record.version),
+        };
     }
 
     /// The version as a number, as tablespaces have it: 90704 for 9.7.4.

@@ -154,7 +154,7 @@ impl RemoteDonor {
         job: &Job,
     ) -> Result<Self> {
         let cancel = CancelWatch::start(&session, job)?;
-        let facts = Facts::ask(&mut session)?;
+        let mut facts = Facts::ask(&mut session)?;
         let sealing = options.encryption_key.clone().map(Sealing::new);
         if let Some(name) = facts.encrypts.filter(|_| sealing.is_none()) {
             return Err(keys::encrypted(name));
@@ -182,6 +182,7 @@ impl RemoteDonor {
         let connections = connections_for(job.parallel(), options.network_rate, facts.page_size);
         let network = Network::new(options).in_dialect(dialect, Wish::default());
         let mut conversation = Conversation::open(network, connections, job)?;
+        facts.told(&conversation.settings);
         // What cannot be backed up shows in the list of files.
         let mut files = Files::new(facts.page_size).with_keys(sealing.map(Arc::new));
         let end = conversation.first_end(job)?;

@@ -328,7 +328,7 @@ impl Flow {
     /// Takes the memory of a block that was sent.
     pub(crate) fn give_back(&self, buffer: Vec<u8>) {
         let mut state = self.lock();
-        if state.spare.len() < SPARE {
+        if state.spare.len() < SPARE && state.stopped.is_none() {
             state.spare.push(buffer);
         }
     }
@@ -349,10 +349,14 @@ impl Flow {
         right
     }
 
-    /// Ends the flow; the first reason counts.
+    /// Ends the flow; the first reason counts. What it held of blocks is free again, however long
+    /// its client is waited for.
     pub(crate) fn stop(&self, why: Stopped) {
         let mut state = self.lock();
         state.stopped.get_or_insert(why);
+        state.ready = VecDeque::new();
+        state.chunks = HashMap::new();
+        state.spare = Vec::new();
         drop(state);
         self.changed.notify_all();
     }

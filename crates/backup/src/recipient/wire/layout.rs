@@ -57,6 +57,8 @@ pub(super) struct Place {
 pub(super) struct Placed {
     pub(super) descriptor: FileDescriptor,
     pub(super) space: Option<SpaceInfo>,
+    /// Its path in the data directory.
+    pub(super) path: String,
     /// Bytes at the begin that are a chunk of their own.
     head: u64,
 }
@@ -163,6 +165,7 @@ impl Layout {
                 ..descriptor
             },
             space: desc.space,
+            path: desc.name.clone(),
             head,
         });
         self.chunks = last_chunk;

@@ -11,6 +11,7 @@
 mod flow;
 mod layout;
 mod live;
+mod log_end;
 mod pages;
 mod sending;
 
@@ -21,9 +22,10 @@ pub(crate) use sending::{Returning, Turn};
 
 use self::flow::Block;
 use self::layout::{Layout, Place};
+use self::log_end::LogEnd;
 use super::{Recipient, Snapshot, StagePlan};
 use crate::files::FileKind;
-use crate::set::BinlogPosition;
+use crate::set::{BackupSet, BinlogPosition};
 use crate::{Error, FileDesc, FileId, Job, Result, Stage};
 use ::wire::clone::{DataDescriptor, Received};
 use innodb::ids::PageNo;
@@ -44,6 +46,8 @@ pub(crate) struct WireRecipient {
     flow: Arc<Flow>,
     from: From,
     binlog: BinlogPosition,
+    /// Of the log, where it can be told by it.
+    log_end: Option<LogEnd>,
     plan: Mutex<Plan>,
 }
 
@@ -58,14 +62,15 @@ struct Plan {
 }
 
 impl WireRecipient {
-    /// A recipient at the other end of `flow`, of a set with binary log position `binlog`.
-    pub(crate) fn new(flow: Arc<Flow>, from: From, binlog: BinlogPosition) -> Self {
-        Self {
+    /// A recipient at the other end of `flow`, of the state of `set`.
+    pub(crate) fn new(flow: Arc<Flow>, from: From, set: &BackupSet) -> Result<Self> {
+        Ok(Self {
             flow,
             from,
-            binlog,
+            binlog: set.manifest().binlog.clone(),
+            log_end: LogEnd::of(set)?,
             plan: Mutex::default(),
-        }
+        })
     }
 
     fn plan(&self) -> MutexGuard<'_, Plan> {
@@ -149,6 +154,9 @@ impl WireRecipient {
         if let Some(space) = placed.space {
             pages::make_valid(&mut buffer, space, offset);
             pages::put_position(&mut buffer, space, offset, &self.binlog);
+        }
+        if let Some(end) = &self.log_end {
+            end.put(&placed.path, offset, &mut buffer);
         }
         let data = DataDescriptor {
             stage: layout.stage(),

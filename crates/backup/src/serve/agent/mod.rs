@@ -195,10 +195,11 @@ impl Host for Arc<AgentDonor> {
             page_track = setup.wish.page_track,
             "a client asks for a clone"
         );
-        let settings = settings::of_server(&self.told.server).map_err(|error| {
-            self.slot.remove(&clone);
-            Refused::new(error.code(), error.to_string())
-        })?;
+        let settings = settings::of_server(&self.told.server, self.patience().away_minutes)
+            .map_err(|error| {
+                self.slot.remove(&clone);
+                Refused::new(error.code(), error.to_string())
+            })?;
         Ok((clone, settings))
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use backup::serve::{CloneDonor, DonorFace, ServeOptions};
+use backup::serve::{CloneDonor, DonorFace, Patience, ServeOptions};
 use clap::Args;
 use serde::Serialize;
 use wire::server::{FixedAccounts, Handler, Server, ServerOptions, ServerTls, Session};
@@ -108,6 +108,7 @@ impl DonorArgs {
             allow_empty_tables: self.allow_empty_tables,
             encryption_key: self.key.read(&settings.options)?,
             job: self.job.options(&settings.options)?,
+            patience: Patience::default(),
         })
     }
 

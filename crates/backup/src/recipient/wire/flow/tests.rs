@@ -148,3 +148,15 @@ fn a_chunk_whose_file_is_gone_holds_nobody_up_and_is_not_gone_on_with() {
     assert_eq!(next(&flow, MASTER), "begin PageCopy");
     assert_eq!(next(&flow, MASTER), "1.1");
 }
+
+#[test]
+fn a_flow_that_is_stopped_holds_no_blocks() {
+    let flow = Flow::new(Stage::FileCopy, Known::Nothing);
+    flow.push(block(1, 1), false).unwrap();
+    flow.give_back(vec![0; 10]);
+    flow.stop(Stopped::Interrupted);
+    flow.give_back(vec![0; 10]);
+    assert_eq!(flow.buffer().capacity(), 0);
+    let state = flow.lock();
+    assert!(state.chunks.is_empty() && state.ready.is_empty() && state.spare.is_empty());
+}
