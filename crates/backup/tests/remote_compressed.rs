@@ -7,21 +7,24 @@ mod network;
 
 use backup::command::{BackupReport, RemoteBackupRequest, backup_remote};
 use backup::recipient::Compression;
+use backup::{Job, JobOptions};
 use common::Place;
 use frame::{Algorithm, Settings};
 use network::proxy::Proxy;
 use network::{check_restored, check_set, donor, remote_options};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use testkit::{Server, ServerOptions};
 use wire::Endpoint;
 
-/// A compressed full through `proxy`, by four connections.
+/// A compressed full through `proxy`, by so many connections.
 fn full(
     place: &Place,
     server: &Server,
     proxy: &Proxy,
-    name: &str,
     algorithm: Algorithm,
+    connections: usize,
     rate: Option<u64>,
 ) -> Result<BackupReport, backup::Error> {
     let mut remote = remote_options(server);
@@ -36,38 +39,40 @@ fn full(
             threads: 2,
         }),
         remote,
-        to: place.path(name),
+        to: place.path("full"),
     };
-    backup_remote(&request, &place.catalogue(), &common::job())
+    let options = JobOptions {
+        parallel: connections,
+        read_rate: None,
+    };
+    let job = Job::new(&options, Arc::new(AtomicBool::new(false)));
+    backup_remote(&request, &place.catalogue(), &job)
 }
 
-fn restored_is_the_donor(place: &Place, server: &Server, name: &str, report: &BackupReport) {
-    check_set(place, name);
-    let data = format!("data-{name}");
-    place.restore(name, &data);
-    let mut restored = place.boot(&data, &[]);
+fn restored_is_the_donor(place: &Place, server: &Server, report: &BackupReport) {
+    check_set(place, "full");
+    place.restore("full", "data");
+    let mut restored = place.boot("data", &[]);
     check_restored(&mut restored, report);
     let before = testkit::snapshot(server).unwrap();
     testkit::assert_same(&before, &testkit::snapshot(&restored).unwrap());
 }
 
-/// The one file has three chunks, which come at the same time.
+/// The one file has two chunks at least, which come at the same time, or one after the other.
 #[test]
-fn chunks_of_one_file_come_by_several_connections_that_are_cut() {
-    let (server, place) = (donor(ServerOptions::default()), Place::new());
-    server.load_sysbench_like(1, 650_000).unwrap();
-    for (algorithm, cuts) in [
-        (Algorithm::Zstd, &[9, 50, 110, 140, 190][..]),
-        (Algorithm::Lz4, &[][..]),
-    ] {
-        let cuts: Vec<u64> = cuts.iter().map(|number| number << 20).collect();
+fn chunks_of_one_file_come_by_connections_that_are_cut() {
+    let server = donor(ServerOptions::default());
+    server.load_sysbench_like(1, 400_000).unwrap();
+    for (algorithm, connections) in [(Algorithm::Zstd, 4), (Algorithm::Lz4, 1)] {
+        let place = Place::new();
+        let cuts = [9, 50, 90, 130].map(|number| number << 20);
         let proxy = Proxy::start(server.port(), &cuts, false);
-        let name = format!("{algorithm:?}");
-        let report = full(&place, &server, &proxy, &name, algorithm, None).unwrap();
-        // A control connection, a helper and more than one for data; and again after each cut.
-        let made = proxy.connections();
-        assert!(made >= 4 + 3 * cuts.len() as u64, "{made}");
-        restored_is_the_donor(&place, &server, &name, &report);
+        let report = full(&place, &server, &proxy, algorithm, connections, None).unwrap();
+        // Those for data, a control connection and a helper; and again, but for the control
+        // connection, after each cut.
+        let (made, each) = (proxy.connections(), connections as u64 + 1);
+        assert!(made >= 2 + each * cuts.len() as u64, "{made}");
+        restored_is_the_donor(&place, &server, &report);
     }
 }
 
@@ -78,7 +83,7 @@ fn a_table_that_is_dropped_on_its_way_is_not_in_the_set() {
     let proxy = Proxy::start(server.port(), &[], false);
     let rate = Some(8 << 20);
     let report = std::thread::scope(|scope| {
-        let backup = scope.spawn(|| full(&place, &server, &proxy, "full", Algorithm::Zstd, rate));
+        let backup = scope.spawn(|| full(&place, &server, &proxy, Algorithm::Zstd, 4, rate));
         let deadline = Instant::now() + Duration::from_secs(120);
         while proxy.passed() < 4 << 20 {
             assert!(Instant::now() < deadline && !backup.is_finished());
@@ -88,5 +93,5 @@ fn a_table_that_is_dropped_on_its_way_is_not_in_the_set() {
         backup.join().unwrap().unwrap()
     });
     assert!(!place.path("full").join("sbtest/sbtest2.ibd.zstd").exists());
-    restored_is_the_donor(&place, &server, "full", &report);
+    restored_is_the_donor(&place, &server, &report);
 }

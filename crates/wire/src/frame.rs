@@ -2,7 +2,7 @@
 //! the payload; a payload of 2^24-1 bytes or more continues in the next packet.
 
 use std::fmt;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 
 use crate::Error;
 
@@ -114,6 +114,9 @@ impl<S: Write> Frames<S> {
                 limit: self.max_packet,
             });
         }
+        if body.len() >= LARGE && len < MAX_CHUNK {
+            return self.write_large(head, body);
+        }
         let (mut head, mut body) = (head, body);
         self.outgoing.clear();
         loop {
@@ -137,6 +140,33 @@ impl<S: Write> Frames<S> {
             .and_then(|()| self.stream.flush());
         written.map_err(|source| Error::io("write packet", source))
     }
+}
+
+impl<S: Write> Frames<S> {
+    /// Sends a packet that is not continued, without copying its body.
+    fn write_large(&mut self, head: &[u8], body: &[u8]) -> Result<(), Error> {
+        let [a, b, c, ..] = ((head.len() + body.len()) as u32).to_le_bytes();
+        self.outgoing.clear();
+        self.outgoing.extend_from_slice(&[a, b, c, self.sequence]);
+        self.outgoing.extend_from_slice(head);
+        self.sequence = self.sequence.wrapping_add(1);
+        let mut slices = [IoSlice::new(&self.outgoing), IoSlice::new(body)];
+        let written = write_slices(&mut self.stream, &mut slices);
+        let written = written.and_then(|()| self.stream.flush());
+        written.map_err(|source| Error::io("write packet", source))
+    }
+}
+
+fn write_slices(stream: &mut impl Write, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+    while !slices.is_empty() {
+        match stream.write_vectored(slices) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(written) => IoSlice::advance_slices(&mut slices, written),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 impl<S: Read> Frames<S> {
@@ -270,6 +300,8 @@ pub(crate) const TO_SEND: &str = "packet to send";
 const HEADER: usize = 4;
 /// Longest payload of one packet; a payload of this length or more is continued.
 const MAX_CHUNK: usize = 0xFF_FFFF;
+/// Bodies from here on are not copied to stand behind their header.
+const LARGE: usize = 16 << 10;
 const READ_AHEAD: usize = 16 << 10;
 const GROWTH: usize = 1 << 20;
 /// Bytes of a packet that are enough for a piece.
@@ -333,6 +365,51 @@ mod tests {
             assert!(packet == *payload, "{} bytes", payload.len());
         }
         assert!(matches!(frames.read(&mut packet), Err(Error::Closed)));
+    }
+
+    /// Takes a few bytes at a time, of any slice.
+    struct Narrow(Vec<u8>);
+
+    impl Write for Narrow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.write_vectored(&[IoSlice::new(bytes)])
+        }
+
+        fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+            let bytes = slices.iter().flat_map(|slice| slice.iter().copied());
+            let before = self.0.len();
+            self.0.extend(bytes.take(1000));
+            Ok(self.0.len() - before)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn heads_and_bodies_of_every_length_are_one_packet() {
+        for (head, body) in [
+            (1, LARGE - 1),
+            (1, LARGE),
+            (0, LARGE + 1),
+            (2 * LARGE, LARGE),
+            (1, MAX_CHUNK - 2),
+            (1, MAX_CHUNK - 1),
+            (1, MAX_CHUNK),
+            (LARGE + 9, MAX_CHUNK - LARGE - 9),
+        ] {
+            let bytes: Vec<u8> = (0..head + body).map(|at| (at / 7) as u8).collect();
+            let mut frames = Frames::new(Narrow(Vec::new()), usize::MAX);
+            frames.write(&bytes[..head], &bytes[head..]).unwrap();
+            frames.write(&[1], &[2]).unwrap();
+            let mut back = Frames::new(&frames.stream.0[..], usize::MAX);
+            let mut packet = Vec::new();
+            back.read(&mut packet).unwrap();
+            assert!(packet == bytes, "{head} {body}");
+            back.read(&mut packet).unwrap();
+            assert_eq!(packet, [1, 2]);
+        }
     }
 
     #[test]

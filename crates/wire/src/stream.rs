@@ -1,7 +1,7 @@
 //! The byte stream below the packets: a unix socket or TCP, with or without TLS.
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -133,6 +133,13 @@ impl Write for Socket {
         }
     }
 
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Unix(socket) => socket.write_vectored(slices),
+            Self::Tcp(socket) => socket.write_vectored(slices),
+        }
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -238,6 +245,19 @@ impl Write for Stream {
             Self::Plain(socket) => socket.write(bytes),
             Self::Tls(tls) => tls.write(bytes),
             Self::ServerTls(tls) => tls.write(bytes),
+        }
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.write_vectored(slices),
+            // The owning type would take the first slice only.
+            Self::Tls(tls) => {
+                rustls::Stream::new(&mut tls.conn, &mut tls.sock).write_vectored(slices)
+            }
+            Self::ServerTls(tls) => {
+                rustls::Stream::new(&mut tls.conn, &mut tls.sock).write_vectored(slices)
+            }
         }
     }
 
