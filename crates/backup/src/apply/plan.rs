@@ -124,8 +124,12 @@ impl Plan {
     }
 }
 
-/// Names under `#clone` are ours, whatever a manifest says.
+/// Names under `#clone` are ours, whatever a manifest says: but for the file that sets from over the
+/// network have for the server.
 fn check_place(name: &str, path: &Path) -> Result<()> {
+    if name == crate::set::layout::STATUS_FIX {
+        return Ok(());
+    }
     if name.split('/').next() == Some(crate::set::layout::CLONE_DIR) {
         let detail = format!("its manifest lists '{name}' among the files of the server");
         return Err(Error::damaged(path, detail));
