@@ -48,3 +48,5 @@ for frame in zstd lz4; do
 done
 { head -c 9 /dev/zero; cat "$fuzz/corpus/index"; } >"$fuzz/corpus/frame_index/one"
 rm "$fuzz/corpus/index"
+mkdir -p "$fuzz/corpus/statement"
+grep -v '^--' "$fuzz/../crates/sql/tests/queries.sql" | split -l 1 -a 3 - "$fuzz/corpus/statement/query."

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use crate::cells::{history_row, signed, status_row};
+use crate::cells::signed;
 use crate::clone::{CloneId, NewClone, RunningClone};
 use crate::error::{Error, Fault, Result};
 use crate::owner::{Process, RunLock};
@@ -73,7 +73,7 @@ impl Catalogue {
         self.read("read the history", |connection| {
             connection
                 .prepare(sql::HISTORY)?
-                .query_map([], history_row)?
+                .query_map([], HistoryRow::read)?
                 .collect()
         })
     }
@@ -83,7 +83,7 @@ impl Catalogue {
         self.read("read the status", |connection| {
             connection
                 .prepare(sql::STATUS)?
-                .query_map([], status_row)?
+                .query_map([], StatusRow::read)?
                 .collect()
         })
     }
@@ -133,7 +133,9 @@ impl Catalogue {
 
     fn find(&self, query: &str, key: &dyn rusqlite::ToSql) -> Result<Option<HistoryRow>> {
         self.read("find a clone", |connection| {
-            connection.query_row(query, [key], history_row).optional()
+            connection
+                .query_row(query, [key], HistoryRow::read)
+                .optional()
         })
     }
 

@@ -4,7 +4,7 @@ use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use crate::error::{Error, Result};
-use crate::row::{CloneType, HistoryRow, ProgressRow, State, StatusRow};
+use crate::row::{CloneType, ProgressRow, State};
 
 /// An unsigned number as the signed integer of its column.
 pub(crate) fn signed(column: &'static str, value: u64) -> Result<i64> {
@@ -16,50 +16,6 @@ pub(crate) fn saturated(value: u64) -> i64 {
     i64::try_from(value)
         .unwrap_or(i64::MAX)
         .min(i64::from(i32::MAX))
-}
-
-/// Reads a row that has the columns of `clone_history`.
-pub(crate) fn history_row(row: &Row<'_>) -> rusqlite::Result<HistoryRow> {
-    let status = status_row(row)?;
-    Ok(HistoryRow {
-        id: status.id,
-        pid: status.pid,
-        clone_type: row.get("CLONE_TYPE")?,
-        state: status.state,
-        begin_time: status.begin_time,
-        end_time: status.end_time,
-        source: status.source,
-        destination: status.destination,
-        error_no: status.error_no,
-        error_message: status.error_message,
-        binlog_file: status.binlog_file,
-        binlog_position: status.binlog_position,
-        gtid_executed: status.gtid_executed,
-        start_lsn: status.start_lsn,
-        page_track_lsn: status.page_track_lsn,
-        end_lsn: status.end_lsn,
-    })
-}
-
-/// Reads a row that has the columns of `clone_status`.
-pub(crate) fn status_row(row: &Row<'_>) -> rusqlite::Result<StatusRow> {
-    Ok(StatusRow {
-        id: row.get("ID")?,
-        pid: or_default(row, "PID")?,
-        state: row.get("STATE")?,
-        begin_time: row.get("BEGIN_TIME")?,
-        end_time: row.get("END_TIME")?,
-        source: or_default(row, "SOURCE")?,
-        destination: or_default(row, "DESTINATION")?,
-        error_no: or_default(row, "ERROR_NO")?,
-        error_message: or_default(row, "ERROR_MESSAGE")?,
-        binlog_file: or_default(row, "BINLOG_FILE")?,
-        binlog_position: unsigned(row, "BINLOG_POSITION")?,
-        gtid_executed: or_default(row, "GTID_EXECUTED")?,
-        start_lsn: unsigned(row, "START_LSN")?,
-        page_track_lsn: unsigned(row, "PAGE_TRACK_LSN")?,
-        end_lsn: unsigned(row, "END_LSN")?,
-    })
 }
 
 /// Reads a row that has the columns of `clone_progress`.
@@ -80,11 +36,12 @@ pub(crate) fn progress_row(row: &Row<'_>) -> rusqlite::Result<ProgressRow> {
 }
 
 /// The columns may be null in rows this code did not write.
-fn or_default<T: FromSql + Default>(row: &Row<'_>, column: &str) -> rusqlite::Result<T> {
+pub(crate) fn or_default<T: FromSql + Default>(row: &Row<'_>, column: &str) -> rusqlite::Result<T> {
     Ok(row.get::<_, Option<T>>(column)?.unwrap_or_default())
 }
 
-fn unsigned(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
+/// A number that is not negative.
+pub(crate) fn unsigned(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
     let value: i64 = or_default(row, column)?;
     u64::try_from(value).map_err(|_| {
         let index = row.as_ref().column_index(column).unwrap_or_default();

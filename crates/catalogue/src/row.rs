@@ -3,7 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use rusqlite::Row;
 use serde::{Deserialize, Serialize};
+
+use crate::cells::{or_default, unsigned};
 
 /// What a clone holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -111,78 +114,88 @@ impl fmt::Display for State {
     }
 }
 
-/// A row of `mysql.clone_history`. Times are texts in the local time zone (see the crate's page).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub struct HistoryRow {
-    /// Number of the clone in this catalogue.
-    pub id: i64,
-    /// Connection the clone runs under, the argument of `KILL`.
-    pub pid: i64,
-    /// Full or increment.
-    pub clone_type: CloneType,
-    /// Where the clone stands.
-    pub state: State,
-    /// When it began, to the millisecond.
-    pub begin_time: Option<String>,
-    /// When it ended, to the millisecond; none while it runs.
-    pub end_time: Option<String>,
-    /// `LOCAL INSTANCE` or `host:port` of the donor.
-    pub source: String,
-    /// Directory of the backup set.
-    pub destination: String,
-    /// MySQL's error number, 0 without error.
-    pub error_no: i32,
-    /// The error's message, empty without error.
-    pub error_message: String,
-    /// Binary log file the data is consistent with.
-    pub binlog_file: String,
-    /// Position in that file, in bytes.
-    pub binlog_position: u64,
-    /// GTID set the data holds. A set longer than the column is cut to a subset.
-    pub gtid_executed: String,
-    /// LSN the copied changes begin at; 0 for a full clone.
-    pub start_lsn: u64,
-    /// LSN the next increment has to begin at; 0 without page tracking.
-    pub page_track_lsn: u64,
-    /// LSN the data is consistent at.
-    pub end_lsn: u64,
+/// A row that describes a clone: the columns that the tables share, and those between them that only
+/// one has.
+macro_rules! row_of_a_clone {
+    (
+        $(#[$of_row:meta])*
+        $name:ident { $($(#[$of_extra:meta])* $extra:ident: $kind:ty = $column:literal)? }
+    ) => {
+        $(#[$of_row])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+        pub struct $name {
+            /// Number of the clone in this catalogue.
+            pub id: i64,
+            /// Connection the clone runs under, the argument of `KILL`.
+            pub pid: i64,
+            $($(#[$of_extra])* pub $extra: $kind,)?
+            /// Where the clone stands.
+            pub state: State,
+            /// When it began, to the millisecond.
+            pub begin_time: Option<String>,
+            /// When it ended, to the millisecond; none while it runs.
+            pub end_time: Option<String>,
+            /// `LOCAL INSTANCE` or `host:port` of the donor.
+            pub source: String,
+            /// Directory of the backup set.
+            pub destination: String,
+            /// MySQL's error number, 0 without error.
+            pub error_no: i32,
+            /// The error's message, empty without error.
+            pub error_message: String,
+            /// Binary log file the data is consistent with.
+            pub binlog_file: String,
+            /// Position in that file, in bytes.
+            pub binlog_position: u64,
+            /// GTID set the data holds. A set longer than the column is cut to a subset.
+            pub gtid_executed: String,
+            /// LSN the copied changes begin at; 0 for a full clone.
+            pub start_lsn: u64,
+            /// LSN the next increment has to begin at; 0 without page tracking.
+            pub page_track_lsn: u64,
+            /// LSN the data is consistent at.
+            pub end_lsn: u64,
+        }
+
+        impl $name {
+            /// Reads a row of the database that has these columns.
+            pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+                Ok(Self {
+                    id: row.get("ID")?,
+                    pid: or_default(row, "PID")?,
+                    $($extra: row.get($column)?,)?
+                    state: row.get("STATE")?,
+                    begin_time: row.get("BEGIN_TIME")?,
+                    end_time: row.get("END_TIME")?,
+                    source: or_default(row, "SOURCE")?,
+                    destination: or_default(row, "DESTINATION")?,
+                    error_no: or_default(row, "ERROR_NO")?,
+                    error_message: or_default(row, "ERROR_MESSAGE")?,
+                    binlog_file: or_default(row, "BINLOG_FILE")?,
+                    binlog_position: unsigned(row, "BINLOG_POSITION")?,
+                    gtid_executed: or_default(row, "GTID_EXECUTED")?,
+                    start_lsn: unsigned(row, "START_LSN")?,
+                    page_track_lsn: unsigned(row, "PAGE_TRACK_LSN")?,
+                    end_lsn: unsigned(row, "END_LSN")?,
+                })
+            }
+        }
+    };
 }
 
-/// A row of `performance_schema.clone_status`: [`HistoryRow`] without the type.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub struct StatusRow {
-    /// As [`HistoryRow::id`].
-    pub id: i64,
-    /// As [`HistoryRow::pid`].
-    pub pid: i64,
-    /// As [`HistoryRow::state`].
-    pub state: State,
-    /// As [`HistoryRow::begin_time`].
-    pub begin_time: Option<String>,
-    /// As [`HistoryRow::end_time`].
-    pub end_time: Option<String>,
-    /// As [`HistoryRow::source`].
-    pub source: String,
-    /// As [`HistoryRow::destination`].
-    pub destination: String,
-    /// As [`HistoryRow::error_no`].
-    pub error_no: i32,
-    /// As [`HistoryRow::error_message`].
-    pub error_message: String,
-    /// As [`HistoryRow::binlog_file`].
-    pub binlog_file: String,
-    /// As [`HistoryRow::binlog_position`].
-    pub binlog_position: u64,
-    /// As [`HistoryRow::gtid_executed`].
-    pub gtid_executed: String,
-    /// As [`HistoryRow::start_lsn`].
-    pub start_lsn: u64,
-    /// As [`HistoryRow::page_track_lsn`].
-    pub page_track_lsn: u64,
-    /// As [`HistoryRow::end_lsn`].
-    pub end_lsn: u64,
+row_of_a_clone! {
+    /// A row of `mysql.clone_history`. Times are texts in the local time zone (see the crate's
+    /// page).
+    HistoryRow {
+        /// Full or increment.
+        clone_type: CloneType = "CLONE_TYPE"
+    }
+}
+
+row_of_a_clone! {
+    /// A row of `performance_schema.clone_status`: [`HistoryRow`] without the type.
+    StatusRow {}
 }
 
 /// A row of `performance_schema.clone_progress`.

@@ -1,8 +1,7 @@
 //! Statements as tokens, as MySQL's own lexer cuts them.
 //!
-//! Every token keeps its place in the text: a syntax error quotes the text from there, a column
-//! without an alias is named by the text as it was written, and the engine's rewriter copies what
-//! it does not change.
+//! Every token keeps its place in the text: a syntax error quotes the text from there, and a column
+//! without an alias is named by the text as it was written.
 
 use std::borrow::Cow;
 

@@ -35,6 +35,26 @@ const STATEMENTS: [&str; 16] = [
     "SELECT LPAD('x', 99999999, 'y'), SUBSTRING_INDEX('a/b', '/', -1), TRUNCATE(1e308, -400), DATE_FORMAT(NOW(), '%')",
 ];
 
+/// What can be put into itself, or behind itself, for ever.
+const REPEATED: [(&str, &str, &str); 16] = [
+    ("SELECT ", "(", "1"),
+    ("SELECT ", "NOT ", "1"),
+    ("SELECT ", "- ", "1"),
+    ("SELECT ", "~", "1"),
+    ("SELECT ", "IF(1,", "2"),
+    ("SELECT ", "(SELECT ", "1"),
+    ("SELECT ", "CASE WHEN ", "1"),
+    ("SELECT ", "1 IN (", "1"),
+    ("SELECT ", "INTERVAL (", "1"),
+    ("SELECT * FROM ", "(", "mysql.clone_history"),
+    ("SELECT * FROM ", "(SELECT * FROM ", "mysql.clone_history"),
+    ("", "WITH a AS (", "SELECT 1"),
+    ("", "(", "SELECT 1"),
+    ("SELECT 1", " + 1", ""),
+    ("SELECT 1", " OR 1", ""),
+    ("SELECT 1", " UNION SELECT 1", ""),
+];
+
 const PIECES: [&str; 22] = [
     "'",
     "\"",
@@ -61,11 +81,36 @@ const PIECES: [&str; 22] = [
 ];
 
 #[test]
-fn damaged_statements_are_errors_and_not_panics() {
+fn statements_are_answered_or_refused_and_never_panic() {
+    damaged();
+    endless();
+    fuzz_bodies::clean();
+}
+
+/// What nests deep or is long is bounded in stack, memory and time.
+fn endless() {
+    for (head, repeated, tail) in REPEATED {
+        for count in [1, 40, 60, 1000, 100_000] {
+            let open = format!("{head}{}{tail}", repeated.repeat(count));
+            fuzz_bodies::statement(open.as_bytes());
+            let closed = open.clone() + &")".repeat(count);
+            fuzz_bodies::statement(closed.as_bytes());
+        }
+    }
+    let long = format!("SELECT '{}', {}", "x".repeat(1 << 22), "9".repeat(1 << 16));
+    fuzz_bodies::statement(long.as_bytes());
+    let list = format!("SELECT 1 IN ({}1)", "1,".repeat(50_000));
+    fuzz_bodies::statement(list.as_bytes());
+}
+
+fn damaged() {
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
-    for statement in STATEMENTS {
+    let queries = include_str!("queries.sql").lines();
+    let queries = queries.filter(|line| !line.starts_with("--"));
+    let all = STATEMENTS.iter().map(|statement| (*statement, 1500));
+    for (statement, rounds) in all.chain(queries.map(|query| (query, 100))) {
         fuzz_bodies::statement(statement.as_bytes());
-        for _ in 0..1500 {
+        for _ in 0..rounds {
             let mut text: Vec<char> = statement.chars().collect();
             for _ in 0..=random.below(3) {
                 let at = random.below(text.len());
@@ -92,5 +137,4 @@ fn damaged_statements_are_errors_and_not_panics() {
             fuzz_bodies::statement(text.as_bytes());
         }
     }
-    fuzz_bodies::clean();
 }

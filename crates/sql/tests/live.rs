@@ -1,75 +1,13 @@
-//! Statements against a real server: errors with their numbers, states and words, and assignments
-//! beside those of the server's own plugin.
+//! Statements against a real server: errors with their numbers, states and words.
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
+mod world;
+
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use sql::{Answer, Identity, Service, ServiceOptions, Session, SqlError};
-use testkit::{Scratch, Server, ServerOptions};
-use wire::{ConnectOptions, Endpoint};
-
-struct World {
-    server: Server,
-    dir: Scratch,
-    service: Arc<Service>,
-}
-
-impl World {
-    fn new() -> Self {
-        let server = Server::start(ServerOptions::default()).unwrap();
-        let dir = Scratch::new().unwrap();
-        let local = ConnectOptions {
-            endpoint: Endpoint::Socket(server.socket().to_owned()),
-            ..ConnectOptions::default()
-        };
-        let service = Service::open(ServiceOptions {
-            local,
-            datadir: None,
-            state_dir: dir.join("state"),
-        });
-        Self {
-            server,
-            service: service.unwrap(),
-            dir,
-        }
-    }
-
-    fn session(&self) -> Session {
-        Session::alone(&self.service, Identity::local("root"), Arc::default())
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.dir.join(name).to_str().unwrap().to_owned()
-    }
-}
-
-fn refused(session: &mut Session, sql: &str) -> SqlError {
-    match session.execute(sql) {
-        Err(error) => error,
-        Ok(answer) => panic!("{sql}: {answer:?}"),
-    }
-}
-
-/// All values of an answer, by `|` and blank.
-fn rows(session: &mut Session, sql: &str) -> String {
-    match session
-        .execute(sql)
-        .unwrap_or_else(|error| panic!("{sql}: {error}"))
-    {
-        Answer::Done { .. } => String::new(),
-        Answer::Rows(set) => {
-            let row = |row: Vec<Option<String>>| {
-                let cells = row
-                    .into_iter()
-                    .map(|cell| cell.unwrap_or_else(|| "NULL".to_owned()));
-                cells.collect::<Vec<_>>().join("\t")
-            };
-            set.rows.into_iter().map(row).collect::<Vec<_>>().join("\n")
-        }
-    }
-}
+use sql::{Identity, Session};
+use world::{World, by_the_server, refused, rows};
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table")]
@@ -301,16 +239,6 @@ fn an_instance_that_is_gone_is_an_error_and_not_the_end() {
     );
 }
 
-/// What the server's client shows of the same statements: rows, or the error.
-fn by_the_server(server: &Server, sql: &str) -> String {
-    server.sql(sql).unwrap_or_else(|error| {
-        let text = format!("{error:#}");
-        let start = text.find("ERROR ").unwrap_or_else(|| panic!("{text}"));
-        let line = text[start..].lines().next().unwrap_or_default();
-        line.replace(" at line 1:", ":")
-    })
-}
-
 #[test]
 fn directories_and_donors_are_refused_as_by_the_plugin() {
     let world = World::new();
@@ -356,60 +284,5 @@ fn directories_and_donors_are_refused_as_by_the_plugin() {
         let found = refused(&mut session, sql).to_string();
         let expected = by_the_server(&world.server, sql).replace("BY 'p'", "BY <secret>");
         assert_eq!(found, expected, "{sql}");
-    }
-}
-
-#[test]
-fn assignments_end_as_those_of_the_plugin() {
-    let world = World::new();
-    let mut session = world.session();
-    for assignment in [
-        "clone_max_concurrency = 8",
-        "clone_max_concurrency = 0",
-        "clone_max_concurrency = 129",
-        "clone_max_concurrency = -1",
-        "clone_max_concurrency = 'abc'",
-        "clone_max_concurrency = 1.5",
-        "clone_max_concurrency = DEFAULT",
-        "clone_max_concurrency = 3 + 4",
-        "clone_max_concurrency = NULL",
-        "clone_max_concurrency = ON",
-        "clone_ddl_timeout = 99999999999",
-        "clone_ddl_timeout = 2592000",
-        "clone_max_data_bandwidth = 10",
-        "clone_max_data_bandwidth = 10000000",
-        "clone_autotune_concurrency = OFF",
-        "clone_autotune_concurrency = 1",
-        "clone_autotune_concurrency = 'on'",
-        "clone_autotune_concurrency = 2",
-        "clone_autotune_concurrency = maybe",
-        "clone_autotune_concurrency = DEFAULT",
-        "clone_valid_donor_list = 'a:1'",
-        "clone_valid_donor_list = 'A.example:1,10.0.0.1:3306'",
-        "clone_valid_donor_list = 'a'",
-        "clone_valid_donor_list = 'a:'",
-        "clone_valid_donor_list = 'a:1,'",
-        "clone_valid_donor_list = 'a:1, b:2'",
-        "clone_valid_donor_list = 5",
-        "clone_valid_donor_list = NULL",
-        "clone_valid_donor_list = DEFAULT",
-    ] {
-        let name = assignment.split(' ').next().unwrap();
-        let set = format!("SET GLOBAL {assignment}");
-        let show = format!("SHOW GLOBAL VARIABLES LIKE '{name}'");
-        let expected = by_the_server(&world.server, &format!("{set}; SHOW WARNINGS"));
-        let found = match session.execute(&set) {
-            Ok(_) => match rows(&mut session, "SHOW WARNINGS") {
-                empty if empty.is_empty() => empty,
-                rows => format!("{rows}\n"),
-            },
-            Err(error) => error.to_string(),
-        };
-        assert_eq!(found, expected, "{set}");
-        for query in [show, format!("SELECT @@global.{name}")] {
-            let expected = by_the_server(&world.server, &query);
-            let found = format!("{}\n", rows(&mut session, &query));
-            assert_eq!(found, expected, "{set}; {query}");
-        }
     }
 }

@@ -24,10 +24,14 @@
 mod describe;
 mod file;
 mod find;
+mod found;
 mod sink;
+mod source;
+mod target;
 mod work;
 
-use self::find::{Found, Tree};
+use self::find::Tree;
+use self::found::Found;
 use self::work::Work;
 use super::Problem;
 use crate::{Error, Job, Result, Stage};

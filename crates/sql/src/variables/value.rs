@@ -46,11 +46,8 @@ pub(super) fn assigned(variable: Variable, given: &Expression) -> Result<(Value,
             if !is_number {
                 return Err(wrong_type(variable));
             }
-            let number: i128 = match text.strip_prefix("0x") {
-                Some(digits) => i128::from_str_radix(digits, 16).ok(),
-                None => text.parse().ok(),
-            }
-            .ok_or_else(|| wrong_type(variable))?;
+            // `0x10` is a string to the server, `1e1` no whole number.
+            let number: i128 = text.parse().map_err(|_| wrong_type(variable))?;
             let kept = u64::try_from(number.max(0))
                 .unwrap_or(u64::MAX)
                 .clamp(least, most);

@@ -10,7 +10,8 @@
 //! removal of what the new one does not list any more, which cannot be told from it: pages that
 //! stood beside a file are in it now.
 
-use super::find::{LockedSet, Tree};
+use super::find::Tree;
+use super::found::LockedSet;
 use super::work::Work;
 use crate::io::{fsync_dir, fsync_file, read_bounded, remove_file, rename, write_new};
 use crate::set::layout::{

@@ -1,28 +1,25 @@
 //! One file: its compressed form, its parts that threads can work on, and what becomes of it.
 
-use super::find::{Found, Tree};
+use super::find::Tree;
+use super::found::Found;
 use super::sink::{Digests, Sink};
+use super::source::{Sequential, Source};
+use super::target::{Target, exists, new_target, open_target};
 use crate::donor::chain::open_full;
-use crate::io::{
-    BUFFER, CheckedFile, Original, carry, create_new, drop_cache, fsync_file, of_frame,
-    remove_file, rename,
-};
+use crate::io::{BUFFER, Original, carry, drop_cache, fsync_file, of_frame, remove_file, rename};
 use crate::set::{BackupSet, StoredFile};
 use crate::{Error, Job, Result};
 use frame::{Decompressor, Index, decompress_stream};
 use rustix::fs::FlockOperation;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// Units in a part of a file.
 const UNITS: usize = 8;
-
-/// What the name of a file ends with while it is not whole.
-const UNFINISHED: &str = ".decompress-unfinished";
 
 /// How the original is made.
 #[derive(Debug)]
@@ -39,17 +36,6 @@ enum How {
 
 /// Bytes of a part of a file that is merged.
 const MERGED: u64 = 8 * BUFFER as u64;
-
-/// Where the original goes.
-#[derive(Debug)]
-pub(super) enum Target {
-    /// To a new file, which has this name until it is whole.
-    New { file: File, path: PathBuf },
-    /// Nowhere: there is a file, which must have the same content.
-    Existing { file: File, length: u64 },
-    /// To what is no file: a pipe, a device.
-    Stream(File),
-}
 
 /// A file that is being decompressed.
 #[derive(Debug)]
@@ -336,94 +322,6 @@ pub(super) struct Buffers {
     original: Vec<u8>,
 }
 
-/// The compressed file, read at any place by one thread. What a set lists is read against its
-/// digest.
-#[derive(Debug)]
-enum Source<'a> {
-    Plain(&'a File, &'a Path),
-    Checked(CheckedFile),
-}
-
-impl<'a> Source<'a> {
-    fn of(tree: &Tree, found: &'a Found, stored: &'a File) -> Result<Self> {
-        let listed = found.listed.as_ref();
-        let set = listed.and_then(|(set, record)| Some((tree.sets.get(*set)?, record)));
-        Ok(match set {
-            Some((set, record)) => Self::Checked(set.set.open_bytes(record)?),
-            None => Self::Plain(stored, &found.stored),
-        })
-    }
-
-    fn read_at(&mut self, offset: u64, bytes: &mut [u8]) -> Result<()> {
-        match self {
-            Self::Checked(file) => file.read_at(offset, bytes),
-            Self::Plain(file, path) => file
-                .read_exact_at(bytes, offset)
-                .map_err(|e| Error::io("read file", path, e)),
-        }
-    }
-}
-
-/// The compressed file from front to end.
-struct Sequential<'a> {
-    source: Source<'a>,
-    job: &'a Job,
-    at: u64,
-    length: u64,
-}
-
-impl Read for Sequential<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // What is no regular file has no length.
-        if let Source::Plain(mut file, _) = self.source
-            && !file.metadata()?.is_file()
-        {
-            return file.read(buffer);
-        }
-        let count = (self.length - self.at).min(buffer.len() as u64);
-        let part = &mut buffer[..count as usize];
-        self.job.throttle(count).map_err(carry)?;
-        self.source.read_at(self.at, part).map_err(carry)?;
-        self.at += count;
-        Ok(count as usize)
-    }
-}
-
-fn open_target(found: &Found, replace: bool) -> Result<Target> {
-    let original = &found.original;
-    let there = match std::fs::metadata(original) {
-        Ok(meta) => Some(meta),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-        Err(e) => return Err(Error::io("open file", original, e)),
-    };
-    match there {
-        Some(meta) if replace && !meta.is_file() => {
-            let file = File::options().write(true).open(original);
-            Ok(Target::Stream(
-                file.map_err(|e| Error::io("open file", original, e))?,
-            ))
-        }
-        Some(meta) if !replace => {
-            if !meta.is_file() {
-                return Err(exists(original));
-            }
-            let file = File::open(original).map_err(|e| Error::io("open file", original, e))?;
-            let length = meta.len();
-            Ok(Target::Existing { file, length })
-        }
-        _ => new_target(original),
-    }
-}
-
-fn new_target(original: &Path) -> Result<Target> {
-    let mut name = original.as_os_str().to_owned();
-    name.push(UNFINISHED);
-    let path = PathBuf::from(name);
-    remove_file(&path)?;
-    let file = create_new(&path)?;
-    Ok(Target::New { file, path })
-}
-
 fn lock(file: &File, path: &Path) -> Result<()> {
     match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
         Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::refused(
@@ -434,17 +332,6 @@ fn lock(file: &File, path: &Path) -> Result<()> {
         // Some file systems lock only what can be written; without a lock it works as well.
         _ => Ok(()),
     }
-}
-
-fn exists(path: &Path) -> Error {
-    Error::refused(
-        1086,
-        format!(
-            "'{}' exists, and is not what the compressed file holds",
-            path.display()
-        ),
-        "Remove one of the two.",
-    )
 }
 
 fn length(range: &Range<u64>) -> usize {

@@ -1,6 +1,7 @@
 //! Where the original goes: to a new file with its holes, or beside the one that is there.
 
-use super::file::{Open, Target};
+use super::file::Open;
+use super::target::Target;
 use crate::io::{CHUNK, ChunkDigests, Digest, Layout, chunk_value, digest_of, write_fresh};
 use crate::{Error, Job, Result};
 use std::io::Write as _;

@@ -2,7 +2,8 @@
 //! the next, and who does the last part of a file finishes it.
 
 use super::file::{Buffers, Open};
-use super::find::{LockedSet, Tree};
+use super::find::Tree;
+use super::found::LockedSet;
 use crate::command::Problem;
 use crate::io::{Digest, fsync_dir, remove_file};
 use crate::{Error, Job, Result, Stage};
