@@ -5,10 +5,12 @@
 #![allow(dead_code, reason = "a fuzz target is one of these functions")]
 #![allow(unused_imports, reason = "a fuzz target is one of these functions")]
 
+mod client;
 mod server;
 
 use innoclone_wire::clone::{Command, Descriptor, Response};
 
+pub(crate) use client::client;
 pub(crate) use server::server;
 
 pub(crate) fn clone_command(data: &[u8]) {
