@@ -6,6 +6,7 @@ mod fuzz_bodies;
 use backup::set::{Compressed, Manifest};
 use frame::Algorithm;
 use std::path::Path;
+use testkit::Random;
 
 /// A manifest as `backup` writes it.
 const MANIFEST: &str = include_str!("data/manifest.json");
@@ -29,18 +30,6 @@ fn compressed() -> String {
     serde_json::to_string_pretty(&manifest).unwrap()
 }
 
-/// A small generator of pseudo-random numbers; the same in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit as u64) as usize
-    }
-}
-
 #[test]
 fn the_sample_is_a_manifest() {
     let path = Path::new("manifest.json");
@@ -51,7 +40,7 @@ fn the_sample_is_a_manifest() {
 
 #[test]
 fn damaged_manifests_are_errors_and_not_panics() {
-    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    let mut random = Random::new(0x9E37_79B9_7F4A_7C15);
     let tokens: [&[u8]; 12] = [
         b"18446744073709551615",
         b"-1",
@@ -71,13 +60,13 @@ fn damaged_manifests_are_errors_and_not_panics() {
         let sample = if round % 2 == 0 { MANIFEST } else { &packed };
         let mut bytes = sample.as_bytes().to_vec();
         for _ in 0..=round % 4 {
-            let at = random.below(bytes.len());
-            match random.below(5) {
-                0 => bytes[at] ^= 1 << random.below(8),
+            let at = random.index(bytes.len());
+            match random.index(5) {
+                0 => bytes[at] ^= 1 << random.index(8),
                 1 => bytes.truncate(at.max(1)),
-                2 => drop(bytes.drain(at..(at + random.below(40)).min(bytes.len()))),
+                2 => drop(bytes.drain(at..(at + random.index(40)).min(bytes.len()))),
                 3 => {
-                    let token = tokens[random.below(tokens.len())];
+                    let token = tokens[random.index(tokens.len())];
                     // In the place of a value, where there is one near.
                     let colon = bytes[at..].iter().position(|byte| *byte == b':');
                     let start = colon.map_or(at, |colon| at + colon + 1);
@@ -87,7 +76,7 @@ fn damaged_manifests_are_errors_and_not_panics() {
                     let end = end.map_or(start, |end| start + end);
                     bytes.splice(start..end, token.iter().copied());
                 }
-                _ => bytes.insert(at, random.below(256) as u8),
+                _ => bytes.insert(at, random.index(256) as u8),
             }
             if bytes.is_empty() {
                 break;
@@ -132,7 +121,7 @@ fn damaged_files_of_sealed_keys_are_errors_and_not_panics() {
 
 #[test]
 fn damaged_query_events_are_no_statements_or_others() {
-    let mut random = Random(0xD1B5_4A32_D192_ED03);
+    let mut random = Random::new(0xD1B5_4A32_D192_ED03);
     let variables: [&[u8]; 6] = [
         b"\x00\0\0\0\0",
         b"\x04\x2d\0\x2d\0\xff\0",
@@ -148,21 +137,21 @@ fn damaged_query_events_are_no_statements_or_others() {
         b"BEGIN",
     ];
     for round in 0..20_000 {
-        let chosen: Vec<&[u8]> = (0..random.below(7))
-            .map(|_| variables[random.below(variables.len())])
+        let chosen: Vec<&[u8]> = (0..random.index(7))
+            .map(|_| variables[random.index(variables.len())])
             .collect();
         let chosen = chosen.concat();
         let mut body = vec![0; 8];
         body.extend([4, 0, 0, chosen.len() as u8, 0]);
         body.extend(chosen);
         body.extend(b"shop\0");
-        body.extend(texts[random.below(texts.len())]);
+        body.extend(texts[random.index(texts.len())]);
         for _ in 0..round % 3 {
-            let at = random.below(body.len());
-            match random.below(3) {
-                0 => body[at] ^= 1 << random.below(8),
+            let at = random.index(body.len());
+            match random.index(3) {
+                0 => body[at] ^= 1 << random.index(8),
                 1 => body.truncate(at.max(1)),
-                _ => body.insert(at, random.below(256) as u8),
+                _ => body.insert(at, random.index(256) as u8),
             }
         }
         fuzz_bodies::logged_statement(&body);

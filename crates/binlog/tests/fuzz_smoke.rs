@@ -4,22 +4,7 @@
 
 mod fuzz_bodies;
 
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit.max(1) as u64) as usize
-    }
-}
+use testkit::Random;
 
 /// An event without a checksum, placed at `at`.
 fn event(kind: u8, at: usize, body: &[u8]) -> Vec<u8> {
@@ -126,14 +111,14 @@ fn file() -> Vec<u8> {
 }
 
 fn damage(bytes: &mut Vec<u8>, random: &mut Random) {
-    for _ in 0..=random.below(3) {
-        let at = random.below(bytes.len());
-        match random.below(5) {
-            0 => bytes[at] ^= 1 << random.below(8),
+    for _ in 0..=random.index(3) {
+        let at = random.index(bytes.len());
+        match random.index(5) {
+            0 => bytes[at] ^= 1 << random.index(8),
             1 => bytes.truncate(at.max(1)),
-            2 => drop(bytes.drain(at..(at + random.below(20)).min(bytes.len()))),
-            3 => bytes[at] = [0, 1, 0x7F, 0x80, 0xFF][random.below(5)],
-            _ => bytes.insert(at, random.below(256) as u8),
+            2 => drop(bytes.drain(at..(at + random.index(20)).min(bytes.len()))),
+            3 => bytes[at] = [0, 1, 0x7F, 0x80, 0xFF][random.index(5)],
+            _ => bytes.insert(at, random.index(256) as u8),
         }
         if bytes.is_empty() {
             bytes.push(0);
@@ -161,7 +146,7 @@ fn the_file_without_damage_is_read_whole() {
 
 #[test]
 fn damaged_files_are_errors_and_not_panics() {
-    let mut random = Random(1);
+    let mut random = Random::new(1);
     let original = file();
     for _ in 0..60_000 {
         let mut file = original.clone();
@@ -172,7 +157,7 @@ fn damaged_files_are_errors_and_not_panics() {
 
 #[test]
 fn damaged_events_are_errors_and_not_panics() {
-    let mut random = Random(2);
+    let mut random = Random::new(2);
     let seeds = [
         gtid_body(500),
         tagged_body(),
@@ -200,4 +185,26 @@ fn damaged_events_are_errors_and_not_panics() {
             .count()
             == 12
     );
+}
+
+#[test]
+fn damaged_texts_of_sets_are_sets_or_errors() {
+    let mut random = Random::new(3);
+    let sample = "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5:7:9223372036854775806,\n\
+                  4e11fa47-71ca-11e1-9e33-c80aa9429562:tag_1:2-30:other:1";
+    fuzz_bodies::gtid_set(sample.as_bytes());
+    for round in 0..20_000 {
+        let mut text = sample.as_bytes().to_vec();
+        for _ in 0..=round % 4 {
+            if random.index(4) == 0 {
+                let at = random.index(text.len());
+                let piece: &[u8] =
+                    [&b"18446744073709551615"[..], b":", b"-", b",", b"0-"][random.index(5)];
+                text.splice(at..at, piece.iter().copied());
+            } else {
+                damage(&mut text, &mut random);
+            }
+        }
+        fuzz_bodies::gtid_set(&text);
+    }
 }

@@ -42,6 +42,7 @@ fn refused(world: &World, ended: &Ended, case: Case<'_>) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases, on one server")]
 fn what_is_wrong_is_one_line_with_a_number_and_what_to_do() {
     let world = World::new();
     let server = &world.server;

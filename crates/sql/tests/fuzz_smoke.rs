@@ -3,18 +3,7 @@
 
 mod fuzz_bodies;
 
-/// xorshift64*: deterministic, and not worth a dependency.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let number = self.0.wrapping_mul(0x2545_F491_4F6C_DD1D);
-        (number % limit.max(1) as u64) as usize
-    }
-}
+use testkit::Random;
 
 const STATEMENTS: [&str; 16] = [
     "CLONE LOCAL DATA DIRECTORY = '/nonexistent/a' ENABLE PAGE TRACK START_LSN = 5",
@@ -104,7 +93,7 @@ fn endless() {
 }
 
 fn damaged() {
-    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    let mut random = Random::new(0x9E37_79B9_7F4A_7C15);
     let queries = include_str!("queries.sql").lines();
     let queries = queries.filter(|line| !line.starts_with("--"));
     let all = STATEMENTS.iter().map(|statement| (*statement, 1500));
@@ -112,23 +101,23 @@ fn damaged() {
         fuzz_bodies::statement(statement.as_bytes());
         for _ in 0..rounds {
             let mut text: Vec<char> = statement.chars().collect();
-            for _ in 0..=random.below(3) {
-                let at = random.below(text.len());
-                match random.below(5) {
+            for _ in 0..=random.index(3) {
+                let at = random.index(text.len());
+                match random.index(5) {
                     0 => text.truncate(at),
                     1 if !text.is_empty() => drop(text.remove(at)),
                     2 => {
-                        let piece = PIECES[random.below(PIECES.len())];
+                        let piece = PIECES[random.index(PIECES.len())];
                         text.splice(at..at, piece.chars());
                     }
                     3 => {
-                        let other = STATEMENTS[random.below(STATEMENTS.len())];
+                        let other = STATEMENTS[random.index(STATEMENTS.len())];
                         let words: Vec<&str> = other.split(' ').collect();
-                        let word = format!(" {} ", words[random.below(words.len())]);
+                        let word = format!(" {} ", words[random.index(words.len())]);
                         text.splice(at..at, word.chars());
                     }
                     _ => {
-                        let end = at + random.below(text.len() - at + 1);
+                        let end = at + random.index(text.len() - at + 1);
                         text.drain(at..end);
                     }
                 }

@@ -55,6 +55,7 @@ pub use install::Install;
 pub use measure::{Io, Run, measure, size_on_disk};
 pub use options::ServerOptions;
 pub use program::Innoclone;
+pub use random::Random;
 pub use scratch::Scratch;
 pub use server::Server;
 pub use snapshot::{Snapshot, Table, assert_same, snapshot};

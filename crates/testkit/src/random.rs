@@ -2,13 +2,15 @@
 
 /// SplitMix64 (Steele, Lea, Flood 2014): small, fast, good enough to choose what a test does next.
 #[derive(Debug, Clone)]
-pub(crate) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// Numbers that are the same for the same seed.
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
+    /// Any number.
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
@@ -18,8 +20,13 @@ impl Random {
     }
 
     /// A number in `0..limit`; 0 when `limit` is 0.
-    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+    pub fn below(&mut self, limit: u64) -> u64 {
         self.next().checked_rem(limit).unwrap_or(0)
+    }
+
+    /// A place among `len`; 0 when there is none.
+    pub fn index(&mut self, len: usize) -> usize {
+        self.below(len as u64) as usize
     }
 
     /// True once in `n` times.
@@ -29,6 +36,6 @@ impl Random {
 
     /// One of them.
     pub(crate) fn pick<'a>(&mut self, choices: &[&'a str]) -> &'a str {
-        choices[self.below(choices.len() as u64) as usize]
+        choices[self.index(choices.len())]
     }
 }

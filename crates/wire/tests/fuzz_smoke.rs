@@ -5,18 +5,7 @@
 
 mod fuzz_bodies;
 
-/// xorshift64*: deterministic, and not worth a dependency.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let number = self.0.wrapping_mul(0x2545_F491_4F6C_DD1D);
-        usize::try_from(number % limit.max(1) as u64).unwrap()
-    }
-}
+use testkit::Random;
 
 fn packets() -> Vec<Vec<u8>> {
     let recorded = include_str!("data/clone-9.7.4.txt");
@@ -105,19 +94,19 @@ fn damaged_packets_are_errors_and_not_panics() {
         b"\xFF\xFF\xFF\x7F",
         b"\0\0\0\x22",
     ];
-    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    let mut random = Random::new(0x9E37_79B9_7F4A_7C15);
     for packet in packets() {
         // A descriptor begins after three bytes of the response.
         for _ in 0..600 {
-            let mut packet = packet[random.below(2) * 3.min(packet.len())..].to_vec();
-            for _ in 0..=random.below(3) {
-                let at = random.below(packet.len());
-                match random.below(5) {
-                    0 if !packet.is_empty() => packet[at] ^= 1 << random.below(8),
+            let mut packet = packet[random.index(2) * 3.min(packet.len())..].to_vec();
+            for _ in 0..=random.index(3) {
+                let at = random.index(packet.len());
+                match random.index(5) {
+                    0 if !packet.is_empty() => packet[at] ^= 1 << random.index(8),
                     1 => packet.truncate(at),
-                    2 => packet.insert(at, random.below(256) as u8),
+                    2 => packet.insert(at, random.index(256) as u8),
                     _ => {
-                        let number = NUMBERS[random.below(NUMBERS.len())];
+                        let number = NUMBERS[random.index(NUMBERS.len())];
                         let end = packet.len().min(at + 4);
                         packet[at..end].copy_from_slice(&number[..end - at]);
                     }
@@ -133,12 +122,12 @@ fn damaged_packets_are_errors_and_not_panics() {
 
 #[test]
 fn noise_is_an_error_and_not_a_panic() {
-    let mut random = Random(77);
+    let mut random = Random::new(77);
     for _ in 0..20_000 {
-        let length = random.below(120);
-        let mut packet: Vec<u8> = (0..length).map(|_| random.below(256) as u8).collect();
+        let length = random.index(120);
+        let mut packet: Vec<u8> = (0..length).map(|_| random.index(256) as u8).collect();
         if let Some(first) = packet.first_mut() {
-            *first = [1, 2, 3, 5, 9, 100][random.below(6)];
+            *first = [1, 2, 3, 5, 9, 100][random.index(6)];
         }
         fuzz_bodies::clone_command(&packet);
         fuzz_bodies::clone_response(&packet);

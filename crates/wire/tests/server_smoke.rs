@@ -3,17 +3,7 @@
 
 mod fuzz_bodies;
 
-/// A small generator of pseudo-random numbers; the same in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit as u64) as usize
-    }
-}
+use testkit::Random;
 
 fn packet(number: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = (payload.len() as u32).to_le_bytes();
@@ -56,16 +46,16 @@ fn conversation() -> Vec<u8> {
 fn damaged_conversations_end_the_session_and_nothing_else() {
     let whole = conversation();
     fuzz_bodies::server(&whole);
-    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    let mut random = Random::new(0x9E37_79B9_7F4A_7C15);
     for round in 0..4_000 {
         let mut bytes = whole.clone();
         for _ in 0..=round % 4 {
-            let at = random.below(bytes.len());
-            match random.below(4) {
-                0 => bytes[at] ^= 1 << random.below(8),
+            let at = random.index(bytes.len());
+            match random.index(4) {
+                0 => bytes[at] ^= 1 << random.index(8),
                 1 => bytes.truncate(at.max(1)),
-                2 => bytes[at] = [0, 0xFB, 0xFE, 0xFF][random.below(4)],
-                _ => bytes.insert(at, random.below(256) as u8),
+                2 => bytes[at] = [0, 0xFB, 0xFE, 0xFF][random.index(4)],
+                _ => bytes.insert(at, random.index(256) as u8),
             }
         }
         fuzz_bodies::server(&bytes);

@@ -1,7 +1,8 @@
 //! What can happen to files.
 
-use super::{Case, Random, Sets, change, files, flip};
+use super::{Case, Sets, change, files, flip};
 use std::path::Path;
+use testkit::Random;
 
 pub(crate) const MANIFEST: &str = "#clone/manifest.json";
 const DIGEST: &str = "#clone/manifest.json.b3";
@@ -78,7 +79,7 @@ pub(crate) fn case(
 /// Bits anywhere.
 pub(crate) fn flips(sets: &Sets) -> Vec<Case> {
     let mut cases = Vec::new();
-    let mut random = Random(42);
+    let mut random = Random::new(42);
     let mut add = |set: &'static str, name: &str, at: u64| {
         let file = name.to_owned();
         cases.push(case(set, name, &format!("byte {at} of"), move |root| {

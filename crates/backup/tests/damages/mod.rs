@@ -184,16 +184,3 @@ pub(crate) fn change(path: &Path, how: impl FnOnce(&mut Vec<u8>)) {
 pub(crate) fn flip(path: &Path, at: usize) {
     change(path, |bytes| bytes[at] ^= 0x20);
 }
-
-/// SplitMix64: the same damage in every run.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % limit
-    }
-}

@@ -2,11 +2,12 @@
 //! the increment with lz4.
 
 use super::cases::{MANIFEST, case, size};
-use super::{Case, Random, Sets, change, files, flip};
+use super::{Case, Sets, change, files, flip};
 use crate::compressing::reseal::{edit, reseal_file};
 use frame::Index;
 use serde_json::Value;
 use std::path::Path;
+use testkit::Random;
 
 /// One file of every kind that such a full set has.
 const FULL: &[&str] = &[
@@ -51,7 +52,7 @@ fn compressed() -> impl Iterator<Item = (&'static str, &'static str)> {
 
 /// Bits anywhere: at the beginning, at the end, in between.
 pub(crate) fn packed_flips(sets: &Sets) -> Vec<Case> {
-    let mut random = Random(43);
+    let mut random = Random::new(43);
     let mut cases = Vec::new();
     let mut places = Vec::new();
     for (set, name) in kinds() {

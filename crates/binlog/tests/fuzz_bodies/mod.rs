@@ -59,3 +59,14 @@ pub(crate) fn binlog_event(data: &[u8]) {
         }
     }
 }
+
+/// The text of a GTID set, as a server, an option or a manifest has it.
+pub(crate) fn gtid_set(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let Ok(set) = text.parse::<GtidSet>() else {
+        return;
+    };
+    assert_eq!(set.to_string().parse::<GtidSet>(), Ok(set.clone()));
+    assert!(set.contains_all(&set) && set.difference(&set).count() == 0);
+    assert_eq!(set.union(&set), set);
+}

@@ -5,11 +5,13 @@
 #![allow(dead_code, reason = "a fuzz target is one of these functions")]
 #![allow(unused_imports, reason = "a fuzz target is one of these functions")]
 
+mod client;
 mod login;
 mod server;
 
 use innoclone_wire::clone::{Command, Descriptor, Dialect, Response};
 
+pub(crate) use client::client;
 pub(crate) use login::login_block;
 pub(crate) use server::server;
 
