@@ -88,7 +88,7 @@ fn damaged_manifests_are_errors_and_not_panics() {
 
 #[test]
 fn damaged_files_of_sealed_keys_are_errors_and_not_panics() {
-    let mut random = Random(0x1234_5678_9ABC_DEF1);
+    let mut random = Random::new(0x1234_5678_9ABC_DEF1);
     // One that names the key the body opens with, as far as can be without the key.
     let key = backup::EncryptionKey::from_bytes(&[7; 32]).unwrap();
     let id = u64::from_str_radix(key.id(), 16).unwrap();
@@ -101,11 +101,11 @@ fn damaged_files_of_sealed_keys_are_errors_and_not_panics() {
     for round in 0..20_000 {
         let mut bytes = sample.clone();
         for _ in 0..round % 4 {
-            let at = random.below(bytes.len().min(100));
-            match random.below(4) {
-                0 => bytes[at] ^= 1 << random.below(8),
+            let at = random.index(bytes.len().min(100));
+            match random.index(4) {
+                0 => bytes[at] ^= 1 << random.index(8),
                 1 => bytes.truncate(at.max(1)),
-                2 => bytes.insert(at, random.below(256) as u8),
+                2 => bytes.insert(at, random.index(256) as u8),
                 _ => {
                     let count = (bytes.len() as u64).saturating_sub(60) / 68;
                     let count = (count as u32).to_be_bytes();

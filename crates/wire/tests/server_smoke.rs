@@ -64,7 +64,7 @@ fn damaged_conversations_end_the_session_and_nothing_else() {
 
 #[test]
 fn what_comes_in_place_of_an_encrypted_password_is_a_wrong_one() {
-    let mut random = Random(0x0123_4567_89AB_CDEF);
+    let mut random = Random::new(0x0123_4567_89AB_CDEF);
     for len in [0, 1, 2, 255, 256, 257, 512, 16_384, 65_536, 70_000] {
         fuzz_bodies::login_block(&vec![2; len]);
         for _ in 0..6 {

@@ -4,6 +4,7 @@ use super::Endpoint;
 use wire::Connection;
 use wire::clone::{
     Ack, Command, DdlWait, Descriptor, Locator, Response, Setup, Stage, StageDescriptor, Version,
+    Wish,
 };
 
 pub fn setup(locator: Option<Locator>) -> Setup {
@@ -13,6 +14,7 @@ pub fn setup(locator: Option<Locator>) -> Setup {
             seconds: 300,
             blocks_ddl: false,
         },
+        wish: Wish::default(),
         locator,
     }
 }
