@@ -138,7 +138,11 @@ fn a_key_that_would_not_encrypt_is_never_ignored() {
     let mut session = world.session();
     let (short, key) = (world.path("short"), world.path("key"));
     std::fs::write(&short, "aes").unwrap();
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&short, private).unwrap();
     std::fs::write(&key, [7; 32]).unwrap();
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&key, private).unwrap();
     let set = |path: &str| format!("SET GLOBAL clone_encrypt_key_path = {path}");
     for (path, start) in [
         (
@@ -147,7 +151,7 @@ fn a_key_that_would_not_encrypt_is_never_ignored() {
         ),
         (
             format!("'{}'", world.dir.path().display()),
-            "Clone system configuration: Error: Fail to open encrypt key file",
+            "Clone system configuration: Error: Invalid dump encrypt key file",
         ),
         (
             format!("'{short}'"),

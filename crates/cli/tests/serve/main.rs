@@ -8,6 +8,7 @@ mod common;
 mod configured;
 mod daemon;
 mod document;
+mod encrypted;
 mod errors;
 mod killing;
 mod manager;

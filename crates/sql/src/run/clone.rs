@@ -42,7 +42,7 @@ pub(super) fn clone(
         );
     };
     check_directory(directory)?;
-    encryption::key_file(statement, &session.service.variables())?;
+    let key = encryption::key(statement, &session.service.variables())?;
     let service = Arc::clone(&session.service);
     let _place = service.place()?;
     let options = job_options(&service.variables());
@@ -60,7 +60,8 @@ pub(super) fn clone(
                 .map_err(|error| failure::of_backup(&error, directory))
         }
         Some(donor) => {
-            let request = remote(statement, donor, directory, &service.variables())?;
+            let mut request = remote(statement, donor, directory, &service.variables())?;
+            request.remote.encryption_key = key;
             backup_remote(&request, &service.catalogue, &job)
                 .map_err(|error| failure::of_donor(&error, directory, donor))
         }

@@ -3,9 +3,9 @@
 //! A set of the local instance leaves these keys wrapped as they are, so there is nothing to seal;
 //! only a clone of a remote instance gets them in the open.
 
-use std::fs::File;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use backup::EncryptionKey;
 
 use crate::error::{Result, SqlError};
 use crate::statement::CloneStatement;
@@ -16,53 +16,46 @@ pub(super) fn check_path(path: &str) -> Result<()> {
     if path.is_empty() {
         return Ok(());
     }
-    let opened = File::open(Path::new(path)).and_then(|file| {
-        let is_file = file.metadata()?.is_file();
-        let mut bytes = Vec::new();
-        file.take(SHORTEST + 1).read_to_end(&mut bytes)?;
-        Ok(is_file && bytes.len() as u64 >= SHORTEST)
-    });
-    match opened {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(SqlError::configuration(format_args!(
-            "Error: Invalid dump encrypt key file '{path}'."
-        ))
-        .hint("A key file has at least 32 bytes: make one by 'head -c 32 /dev/urandom'.")),
-        Err(error) => Err(SqlError::configuration(format_args!(
-            "Error: Fail to open encrypt key file '{path}' ({error})."
-        ))),
-    }
+    read(path).map(drop)
 }
 
-/// The key file that a clone is to use, if one is set. What cannot be encrypted is refused, so that
+/// The key that a clone is to use, if one is set. What cannot be encrypted is refused, so that
 /// nobody takes a set for encrypted that is not.
-pub(super) fn key_file(
+pub(super) fn key(
     statement: &CloneStatement,
     variables: &Variables,
-) -> Result<Option<PathBuf>> {
+) -> Result<Option<EncryptionKey>> {
     let path = variables.text(Variable::EncryptKeyPath);
     let Some(path) = path.filter(|path| !path.is_empty()) else {
         return Ok(None);
     };
+    if statement.donor.is_some() {
+        return read(&path).map(Some);
+    }
     if variables.compressed() != Compressed::Not {
         return Err(SqlError::configuration(
             "Currently, not supported enable compress and encrypt at the same time.",
         ));
     }
-    if statement.donor.is_none() {
-        return Err(SqlError::configuration(
-            "clone_encrypt_key_path is set, and a clone of the local instance is not encrypted",
-        )
-        .hint("SET GLOBAL clone_encrypt_key_path = NULL: encrypted tables stay encrypted."));
-    }
-    check_path(&path)?;
-    // The place to hand the key to the request of a remote clone: until a request takes one, a
-    // clone that would not be encrypted is refused.
     Err(SqlError::configuration(
-        "clone_encrypt_key_path is set, and a clone of a remote instance is not encrypted",
+        "clone_encrypt_key_path is set, and a clone of the local instance is not encrypted",
     )
-    .hint("SET GLOBAL clone_encrypt_key_path = NULL, or make the clone on the donor's host."))
+    .hint("SET GLOBAL clone_encrypt_key_path = NULL: encrypted tables stay encrypted."))
 }
 
-/// Fewer bytes are no key.
-const SHORTEST: u64 = 32;
+fn read(path: &str) -> Result<EncryptionKey> {
+    EncryptionKey::read(Path::new(path)).map_err(|error| {
+        let refused = match &error {
+            backup::Error::Io { source, .. } => SqlError::configuration(format_args!(
+                "Error: Fail to open encrypt key file '{path}' ({source})."
+            )),
+            _ => SqlError::configuration(format_args!(
+                "Error: Invalid dump encrypt key file. ({error})"
+            )),
+        };
+        match error.hint() {
+            Some(hint) => refused.hint(hint),
+            None => refused,
+        }
+    })
+}

@@ -20,7 +20,8 @@ pub(super) fn encrypted(what: &str) -> Error {
     Error::refused(
         3872,
         format!("'{what}' of the donor is encrypted, and its key would lie in the backup in clear"),
-        "Give a key file that seals it, by --encryption-key-file, or back up on the database host.",
+        "Give a key file that seals it, by --encryption-key-file (in SQL: SET GLOBAL \
+         clone_encrypt_key_path), or back up on the database host.",
     )
 }
 
