@@ -81,7 +81,10 @@ fn strangers_and_second_clients_are_kept_out() {
     );
     agent.full(&place, "full", |_| ()).unwrap();
     change_much(&server);
-    let slow = Agent::start(slow(&server, place.scratch.path()), 0);
+    let mut options = slow(&server, place.scratch.path());
+    // The first one must take longer than the second is ready to wait.
+    options.job.read_rate = Some(SLOW / 4);
+    let slow = Agent::start(options, 0);
     let cancelled = Arc::new(AtomicBool::new(false));
     let job = Job::new(&JobOptions::default(), Arc::clone(&cancelled));
     let base = IncrementFrom::Set(place.path("full"));
