@@ -14,7 +14,7 @@ build: ## the release binary, target/release/innoclone
 test: server clients ## everything CI runs: format, lints, all tests (a real MySQL server and clients are fetched)
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
-	$(CARGO) test --workspace --locked
+	$(CARGO) test --workspace --locked --no-fail-fast
 
 lint: ## format check and lints only
 	$(CARGO) fmt --all --check

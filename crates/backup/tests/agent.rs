@@ -73,14 +73,14 @@ fn a_chain_under_load_and_ddl_is_the_instance() {
 fn an_increment_is_that_of_a_scan_and_carries_the_change_only() {
     let (server, place) = (agents::instance(ServerOptions::default()), Place::new());
     server.load_sysbench_like(4, 60_000).unwrap();
-    agents::quiesce(&server);
+    server.quiesce().unwrap();
     let agent = Agent::of(&server, &place);
     agent.full(&place, "full", |_| ()).unwrap();
     let idle = agent.increment(&place, "idle", "full", |_| ()).unwrap();
     server
         .sql("UPDATE sbtest.sbtest2 SET pad = 'changed' WHERE id % 40 = 0")
         .unwrap();
-    agents::quiesce(&server);
+    server.quiesce().unwrap();
     let tracked = agent.increment(&place, "tracked", "idle", |_| ()).unwrap();
     let scanned = agent
         .increment(&place, "scanned", "idle", |options| options.scan = true)

@@ -39,9 +39,7 @@ fn change_much(server: &Server) {
     server
         .sql("UPDATE sbtest.sbtest1 SET pad = REVERSE(pad); UPDATE sbtest.sbtest2 SET pad = REVERSE(pad)")
         .unwrap();
-    server
-        .sql("SELECT innodb_redo_log_sharp_checkpoint()")
-        .unwrap();
+    server.flush_pages().unwrap();
 }
 
 fn is_locked(server: &Server) -> bool {
@@ -262,7 +260,7 @@ fn lost_connections_are_made_again() {
              INSERT INTO sbtest.again SELECT * FROM sbtest.sbtest1",
         )
         .unwrap();
-    agents::quiesce(&server);
+    server.quiesce().unwrap();
     let before = testkit::snapshot(&server).unwrap();
     let four = || {
         let options = JobOptions {

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use testkit::{Server, ServerOptions, Snapshot, Workload, WorkloadOptions};
 
 fn manifest(set: &Path) -> Manifest {
@@ -36,23 +36,6 @@ fn unpacked(file: &Path, algorithm: Algorithm) -> Vec<u8> {
     output.stdout
 }
 
-/// Waits until the server has nothing to write to its tables.
-fn settle(server: &Server) {
-    server
-        .sql("SET GLOBAL innodb_max_dirty_pages_pct = 0")
-        .unwrap();
-    let begin = Instant::now();
-    let mut quiet = 0;
-    while quiet < 10 {
-        assert!(begin.elapsed() < Duration::from_secs(120), "never settles");
-        let rows = server
-            .sql_rows("SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_pages_dirty'")
-            .unwrap();
-        quiet = if rows[0][1] == "0" { quiet + 1 } else { 0 };
-        std::thread::sleep(Duration::from_millis(100));
-    }
-}
-
 #[test]
 fn the_tools_unpack_the_files_of_a_set() {
     let (server, place) = (
@@ -69,7 +52,7 @@ fn the_tools_unpack_the_files_of_a_set() {
              INSERT INTO odd.zip VALUES (1, REPEAT('y', 5000))",
         )
         .unwrap();
-    settle(&server);
+    server.quiesce().unwrap();
     for algorithm in Algorithm::ALL {
         let set = format!("full-{algorithm}");
         // Units of one piece as they are read, and of several.

@@ -10,7 +10,7 @@ use backup::donor::instance::IncrementFrom;
 use backup::donor::remote::RemoteOptions;
 use backup::set::{BackupSet, LeftOutBy, Means};
 use common::{Place, check_with_binlog};
-use network::{check_restored, counted_donor, quiesce, remote_full};
+use network::{check_restored, counted_donor, remote_full};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -107,7 +107,7 @@ fn increments_are_the_same_by_whatever_means_under_load_and_ddl() {
     let stats = workload.stop();
     assert!(stats.transactions > 50 && stats.ddl > 10, "{stats:?}");
     // Of a quiet server all means make the same.
-    quiesce(&server);
+    server.quiesce().unwrap();
     let counted = increment(&place, &server, "counted", &incr2, |_| ());
     let listed = increment(&place, &server, "listed", &incr2, |options| {
         options.page_track = true;
@@ -236,7 +236,7 @@ fn change_little(server: &Server) {
 fn without_changes_or_with_few_a_list_of_pages_is_enough() {
     let (server, place) = (counted_donor(ServerOptions::default()), Place::new());
     server.load_sysbench_like(2, 100_000).unwrap();
-    quiesce(&server);
+    server.quiesce().unwrap();
     let tracked = |name: &str, base: &str| {
         increment(&place, &server, name, base, |options| {
             options.page_track = true;
@@ -256,7 +256,7 @@ fn without_changes_or_with_few_a_list_of_pages_is_enough() {
     server
         .sql("CREATE TABLE sbtest.more SELECT * FROM sbtest.sbtest2; UPDATE sbtest.sbtest2 SET k = k + 1")
         .unwrap();
-    quiesce(&server);
+    server.quiesce().unwrap();
     change_little(&server);
     let last = tracked("last", "few");
     assert_eq!(means(&place, "last").by, LeftOutBy::PageList);
@@ -272,7 +272,7 @@ fn without_changes_or_with_few_a_list_of_pages_is_enough() {
 fn another_program_at_work_is_left_alone() {
     let (server, place) = (counted_donor(ServerOptions::default()), Place::new());
     server.load_sysbench_like(2, 20000).unwrap();
-    quiesce(&server);
+    server.quiesce().unwrap();
     remote_full(&place, &server, "full", |options| options.page_track = true).unwrap();
     server
         .sql("SET GLOBAL mysqlbackup.backupid = '4711'")
@@ -302,13 +302,13 @@ fn an_increment_that_dies() {
 fn variables_are_given_back_when_the_program_is_killed() {
     let (server, place) = (counted_donor(ServerOptions::default()), Place::new());
     server.load_sysbench_like(2, 100_000).unwrap();
-    quiesce(&server);
+    server.quiesce().unwrap();
     remote_full(&place, &server, "full", |options| options.page_track = true).unwrap();
     // More than fits between two start points: a list is needed.
     server
         .sql("CREATE TABLE sbtest.more SELECT * FROM sbtest.sbtest2; UPDATE sbtest.sbtest2 SET k = k + 1")
         .unwrap();
-    quiesce(&server);
+    server.quiesce().unwrap();
     let mut caught = false;
     for _ in 0..10 {
         let mut child = std::process::Command::new(std::env::current_exe().unwrap())

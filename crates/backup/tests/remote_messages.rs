@@ -14,7 +14,7 @@ use network::messages::Fate::{self, Last, Lost, Torn};
 use network::messages::{Cutter, Hold, Rule};
 use network::slow::SlowLine;
 use network::{
-    check_restored, counted_donor, donor, is_marked_incomplete, quiesce, remote_full, wait_until,
+    check_restored, counted_donor, donor, is_marked_incomplete, remote_full, wait_until,
 };
 use std::time::{Duration, Instant};
 use testkit::{Server, ServerOptions, Workload, WorkloadOptions};
@@ -342,7 +342,7 @@ fn a_long_thin_line_is_enough() {
     };
     let (server, place) = (counted_donor(options), Place::new());
     server.load_sysbench_like(1, 2000).unwrap();
-    quiesce(&server);
+    server.quiesce().unwrap();
     remote_full(&place, &server, "full", |options| options.page_track = true).unwrap();
     server
         .sql("UPDATE sbtest.sbtest1 SET pad = 'changed' ")

@@ -39,6 +39,7 @@ mod measure;
 mod options;
 mod process;
 mod program;
+mod quiet;
 mod random;
 mod scratch;
 mod server;

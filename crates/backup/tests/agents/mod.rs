@@ -135,28 +135,6 @@ pub fn take(
     backup_remote(&request, &place.catalogue(), job)
 }
 
-/// Waits until the server has nothing left to purge or to write.
-pub fn quiesce(server: &Server) {
-    server
-        .sql("SET GLOBAL innodb_purge_rseg_truncate_frequency = 1")
-        .unwrap();
-    let begin = Instant::now();
-    let mut quiet = 0;
-    while quiet < 3 {
-        server
-            .sql("SELECT innodb_redo_log_sharp_checkpoint()")
-            .unwrap();
-        let left = server.query_value(
-            "SELECT (SELECT COUNT FROM information_schema.INNODB_METRICS WHERE NAME = 'trx_rseg_history_len') \
-             + (SELECT VARIABLE_VALUE FROM performance_schema.global_status \
-                WHERE VARIABLE_NAME = 'Innodb_buffer_pool_pages_dirty')",
-        );
-        quiet = if left.unwrap() == "0" { quiet + 1 } else { 0 };
-        assert!(begin.elapsed() < Duration::from_secs(300), "not quiet");
-        std::thread::sleep(Duration::from_millis(100));
-    }
-}
-
 /// Bytes that a set stores of its snapshot.
 pub fn delta_bytes(place: &Place, set: &str) -> u64 {
     let set = BackupSet::open(&place.path(set)).unwrap();

@@ -72,6 +72,8 @@ fn make() -> Sets {
     let place = Place::new();
     place.full(&server, "full", true);
     change_zoo(&server, 1).unwrap();
+    // The cases damage the changed pages: they have to be there.
+    server.flush_pages().unwrap();
     let report = place.increment(&server, "incr", "full");
     drop(server);
     place.restore("incr", "restored");
