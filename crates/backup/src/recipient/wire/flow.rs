@@ -5,20 +5,14 @@
 //! the engine has no more, the stage *closes*: each connection is told, and the client acknowledges.
 //! Connections may join while a stage is open.
 
+use super::block::Block;
 use super::layout::Announcement;
 use crate::{Error, Result};
-use ::wire::clone::{DataDescriptor, Stage, StageDescriptor};
+use ::wire::clone::{Stage, StageDescriptor};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-/// A block on its way.
-#[derive(Debug)]
-pub(crate) struct Block {
-    pub(crate) data: DataDescriptor,
-    pub(crate) bytes: Vec<u8>,
-}
 
 /// Why a flow has ended early.
 #[derive(Debug, Clone, PartialEq, Eq)]
