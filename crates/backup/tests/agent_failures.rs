@@ -17,8 +17,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
-use testkit::{Server, ServerOptions};
+use std::time::Duration;
+use testkit::{Server, ServerOptions, wait_until};
 
 /// So few bytes per second that the locks of an increment are held for a while.
 const SLOW: u64 = 1 << 20;
@@ -47,14 +47,6 @@ fn is_locked(server: &Server) -> bool {
                 WHERE OBJECT_TYPE = 'BACKUP LOCK' AND LOCK_TYPE = 'SHARED' \
                 AND LOCK_STATUS = 'GRANTED'";
     server.query_value(held).unwrap() != "0"
-}
-
-fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !done() {
-        assert!(begin.elapsed() < Duration::from_secs(120), "not {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 #[test]
@@ -92,7 +84,7 @@ fn strangers_and_second_clients_are_kept_out() {
                 options.from = Some(base.clone());
             })
         });
-        wait_until("locked", || is_locked(&server));
+        wait_until("it is locked", || is_locked(&server));
         let second = slow.increment(&place, "second", "full", |_| ());
         let second = second.unwrap_err();
         assert_eq!(second.code(), 3634, "{second}");
@@ -102,7 +94,7 @@ fn strangers_and_second_clients_are_kept_out() {
     });
     assert_eq!(first.unwrap_err().code(), 1317);
     assert_free(&server);
-    wait_until("free", || slow.donor.clones() == 0);
+    wait_until("it is free", || slow.donor.clones() == 0);
     // Another server's backup is no base.
     let error = agent.full(&place, "later", |options| {
         options.from = Some(IncrementFrom::StartLsn(innodb::lsn::Lsn::new(1 << 60)));
@@ -179,11 +171,11 @@ fn whoever_dies_nothing_stays_locked_and_nothing_is_called_complete() {
         "INNOCLONE_TEST_DIES_ON",
         port.as_ref(),
     );
-    wait_until("locked", || is_locked(&server));
+    wait_until("it is locked", || is_locked(&server));
     client.kill().unwrap();
     client.wait().unwrap();
     assert_free(&server);
-    wait_until("free", || agent.donor.clones() == 0);
+    wait_until("it is free", || agent.donor.clones() == 0);
     drop(agent);
     // The agent.
     let socket = server.socket().to_owned();
@@ -194,7 +186,7 @@ fn whoever_dies_nothing_stays_locked_and_nothing_is_called_complete() {
         socket.as_ref(),
     );
     let file = place.path("port");
-    wait_until("listening", || file.exists());
+    wait_until("it is listening", || file.exists());
     let port: u16 = std::fs::read_to_string(&file).unwrap().parse().unwrap();
     let base = IncrementFrom::Set(place.path("full"));
     let increment = |port, name: &str| {
@@ -205,7 +197,7 @@ fn whoever_dies_nothing_stays_locked_and_nothing_is_called_complete() {
     };
     let error = std::thread::scope(|scope| {
         let client = scope.spawn(|| increment(port, "of_a_dead_agent"));
-        wait_until("locked", || is_locked(&server));
+        wait_until("it is locked", || is_locked(&server));
         dying.kill().unwrap();
         dying.wait().unwrap();
         client.join().unwrap().unwrap_err()
@@ -216,7 +208,7 @@ fn whoever_dies_nothing_stays_locked_and_nothing_is_called_complete() {
     let agent = Agent::start(slow(&server, place.scratch.path()), 0);
     let error = std::thread::scope(|scope| {
         let client = scope.spawn(|| increment(agent.port, "of_a_dead_server"));
-        wait_until("locked", || is_locked(&server));
+        wait_until("it is locked", || is_locked(&server));
         server.kill9().unwrap();
         client.join().unwrap().unwrap_err()
     });
@@ -292,11 +284,11 @@ fn lost_connections_are_made_again() {
         testkit::assert_same(&before, &testkit::snapshot(&restored).unwrap());
     }
     assert_free(&server);
-    wait_until("free", || agent.donor.clones() == 0);
+    wait_until("it is free", || agent.donor.clones() == 0);
     // Of a full that was being copied nothing is left to come back to, and nothing is held.
     let proxy = Proxy::start(agent.port, &[8 << 20], false);
     let error = take(proxy.port, &place, "cut", &four(), |_| ()).unwrap_err();
     assert_eq!(error.code(), 2013, "{error}");
     assert_free(&server);
-    wait_until("free", || agent.donor.clones() == 0);
+    wait_until("it is free", || agent.donor.clones() == 0);
 }

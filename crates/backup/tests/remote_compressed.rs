@@ -14,8 +14,7 @@ use network::proxy::Proxy;
 use network::{check_restored, check_set, donor, remote_options};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
-use testkit::{Server, ServerOptions};
+use testkit::{Server, ServerOptions, wait_until};
 use wire::Endpoint;
 
 /// A compressed full through `proxy`, by so many connections.
@@ -84,11 +83,10 @@ fn a_table_that_is_dropped_on_its_way_is_not_in_the_set() {
     let rate = Some(8 << 20);
     let report = std::thread::scope(|scope| {
         let backup = scope.spawn(|| full(&place, &server, &proxy, Algorithm::Zstd, 4, rate));
-        let deadline = Instant::now() + Duration::from_secs(120);
-        while proxy.passed() < 4 << 20 {
-            assert!(Instant::now() < deadline && !backup.is_finished());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        wait_until("data travel", || {
+            assert!(!backup.is_finished());
+            proxy.passed() >= 4 << 20
+        });
         server.sql("DROP TABLE sbtest.sbtest2").unwrap();
         backup.join().unwrap().unwrap()
     });

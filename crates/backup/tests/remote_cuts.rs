@@ -9,13 +9,11 @@ use backup::donor::remote::RemoteOptions;
 use backup::{Error, Job, JobOptions};
 use common::{Place, check_with_binlog};
 use network::proxy::Proxy;
-use network::{
-    check_restored, donor, is_marked_incomplete, remote_full, remote_options, wait_until,
-};
+use network::{check_restored, donor, is_marked_incomplete, remote_full, remote_options};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use testkit::{ServerOptions, Workload, WorkloadOptions};
+use testkit::{ServerOptions, Workload, WorkloadOptions, wait_until};
 use wire::SslMode;
 
 fn by(proxy: &Proxy, options: &mut RemoteOptions) {

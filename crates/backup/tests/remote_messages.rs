@@ -13,11 +13,9 @@ use common::{Place, check_with_binlog};
 use network::messages::Fate::{self, Last, Lost, Torn};
 use network::messages::{Cutter, Hold, Rule};
 use network::slow::SlowLine;
-use network::{
-    check_restored, counted_donor, donor, is_marked_incomplete, remote_full, wait_until,
-};
+use network::{check_restored, counted_donor, donor, is_marked_incomplete, remote_full};
 use std::time::{Duration, Instant};
-use testkit::{Server, ServerOptions, Workload, WorkloadOptions};
+use testkit::{Server, ServerOptions, Workload, WorkloadOptions, wait_until};
 use wire::SslMode;
 
 fn by(cutter: &Cutter, options: &mut RemoteOptions) {

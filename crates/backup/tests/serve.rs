@@ -6,9 +6,9 @@ mod serving;
 
 use backup::command::BackupReport;
 use common::{Place, check_state};
-use serving::{Endpoint, Recipient, donor_options, wait_until};
+use serving::{Endpoint, Recipient, donor_options};
 use std::time::Duration;
-use testkit::{Server, ServerOptions, Snapshot, Workload, WorkloadOptions};
+use testkit::{Server, ServerOptions, Snapshot, Workload, WorkloadOptions, wait_until};
 use wire::clone::{Ack, Command, DdlWait, Locator, Response, Setting, Setup, Version};
 
 /// A chain of a full and two increments with DDL between, and what the server was at its end.

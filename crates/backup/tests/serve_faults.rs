@@ -13,10 +13,10 @@ use common::{Place, check_restored};
 use frame::Algorithm;
 use network::proxy::Proxy;
 use serving::raw::{acknowledge, begin, complete, gone, is_sign_of_life, send, setup, until};
-use serving::{Endpoint, PASSWORD, Recipient, digest, donor_options, enter, wait_until};
+use serving::{Endpoint, PASSWORD, Recipient, digest, donor_options, enter};
 use std::path::Path;
 use std::time::Duration;
-use testkit::{Server, ServerOptions};
+use testkit::{Server, ServerOptions, wait_until};
 use wire::clone::{Ack, Command, Descriptor, Response, Stage};
 
 /// Run by the test below in a process of its own, to be killed.

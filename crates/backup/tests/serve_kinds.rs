@@ -9,11 +9,11 @@ mod serving;
 use backup::command::BackupReport;
 use common::{Place, check_state, check_with_binlog};
 use frame::Algorithm;
-use serving::{Endpoint, Recipient, digest, donor_options, wait_until};
+use serving::{Endpoint, Recipient, digest, donor_options};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use testkit::fixtures::{ZooOptions, change_zoo, zoo};
-use testkit::{Server, ServerOptions, Snapshot, Workload, WorkloadOptions};
+use testkit::{Server, ServerOptions, Snapshot, Workload, WorkloadOptions, wait_until};
 
 /// Tables of other engines are empty in a clone, and those that were elsewhere are in the data
 /// directory.

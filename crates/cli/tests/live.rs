@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use common::shown::{HISTORY_COLUMNS, table};
 use common::world::World;
 use common::{Ended, run};
 use serde_json::Value;
@@ -77,10 +78,8 @@ fn a_full_and_an_increment_come_back_through_the_program() {
         assert_eq!(row.as_object().unwrap().len(), 16);
         assert!(!row["BINLOG_FILE"].as_str().unwrap().is_empty());
     }
-    let table = world.run_alone(&["history"]).expect(0).stdout;
-    let header = table.lines().nth(1).unwrap();
-    let columns: Vec<&str> = header.trim_matches('|').split('|').map(str::trim).collect();
-    assert_eq!(columns, COLUMNS);
+    let shown = table(&world.run_alone(&["history"]).expect(0).stdout);
+    assert_eq!(shown[0], HISTORY_COLUMNS);
     let progress = world.run_alone(&["progress", "--json"]).expect(0).json();
     assert_eq!(progress["progress"].as_array().unwrap().len(), 2 * 7);
     let status = world.run_alone(&["status", "--vertical"]).expect(0).stdout;
@@ -161,7 +160,10 @@ fn a_lost_history_comes_back_from_the_sets() {
     assert_eq!(after.len(), before.len());
     for (before, after) in before.iter().zip(after) {
         // A set is sealed before its end is recorded.
-        for column in COLUMNS.iter().filter(|column| **column != "END_TIME") {
+        for column in HISTORY_COLUMNS
+            .iter()
+            .filter(|column| **column != "END_TIME")
+        {
             assert_eq!(before[*column], after[*column], "{column}");
         }
     }
@@ -312,22 +314,3 @@ fn a_signal_cancels_with_1317_and_the_history_says_so() {
         .expect(1);
     assert_eq!(error_of(&ended)["code"], 1024);
 }
-
-const COLUMNS: [&str; 16] = [
-    "ID",
-    "PID",
-    "CLONE_TYPE",
-    "STATE",
-    "BEGIN_TIME",
-    "END_TIME",
-    "SOURCE",
-    "DESTINATION",
-    "ERROR_NO",
-    "ERROR_MESSAGE",
-    "BINLOG_FILE",
-    "BINLOG_POSITION",
-    "GTID_EXECUTED",
-    "START_LSN",
-    "PAGE_TRACK_LSN",
-    "END_LSN",
-];

@@ -46,6 +46,7 @@ mod server;
 mod session;
 mod snapshot;
 mod template;
+mod waiting;
 mod workload;
 
 pub use binlog::replay_binlog;
@@ -60,6 +61,7 @@ pub use random::Random;
 pub use scratch::Scratch;
 pub use server::Server;
 pub use snapshot::{Snapshot, Table, assert_same, snapshot};
+pub use waiting::wait_until;
 pub use workload::{Stats, Workload, WorkloadOptions};
 
 /// The result type of this crate: errors are for a developer who reads a failed test.

@@ -145,21 +145,13 @@ impl Drop for Guarded {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Scratch;
+    use crate::{Scratch, wait_until};
 
     fn alive(pid: u32) -> bool {
         let Ok(stat) = fs_err::read_to_string(format!("/proc/{pid}/stat")) else {
             return false;
         };
         !stat.contains(") Z ")
-    }
-
-    fn eventually(what: &str, condition: impl Fn() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while !condition() {
-            assert!(Instant::now() < deadline, "still not: {what}");
-            std::thread::sleep(Duration::from_millis(10));
-        }
     }
 
     #[test]
@@ -183,8 +175,8 @@ mod tests {
         command.arg("60");
         let mut process = Guarded::start(&command, &scratch.join("out"), Some(&folder)).unwrap();
         drop(process.lifeline.take());
-        eventually("program killed", || !alive(process.pid()));
-        eventually("directory removed", || !folder.exists());
+        wait_until("the program is killed", || !alive(process.pid()));
+        wait_until("the directory is removed", || !folder.exists());
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use innoclone_testkit::{Server, ServerOptions};
+use innoclone_testkit::{Server, ServerOptions, wait_until};
 
 #[test]
 fn a_server_starts_answers_and_leaves_nothing_behind() {
@@ -156,14 +156,7 @@ fn a_killed_test_leaves_no_server_behind() {
     assert!(process.exists() && root.exists());
     victim.kill().unwrap();
     victim.wait().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while process.exists() || root.exists() {
-        assert!(
-            Instant::now() < deadline,
-            "{} or {} is still there",
-            words[1],
-            words[2]
-        );
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    wait_until("mysqld and its directory are gone", || {
+        !process.exists() && !root.exists()
+    });
 }

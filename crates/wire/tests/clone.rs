@@ -13,7 +13,8 @@ use innoclone_wire::clone::{
     Setup, Version,
 };
 use innoclone_wire::{ConnectOptions, Connection};
-use support::{connect, tcp, user, wait_until};
+use support::{connect, tcp, user};
+use testkit::wait_until;
 
 /// Every packet of a conversation, with a name for what it is.
 #[derive(Default)]

@@ -17,8 +17,8 @@ use innoclone_wire::server::{
     Refusal, Server, ServerOptions, ServerRsa, ServerTls, Session, StoredPassword, Table, Value,
 };
 use innoclone_wire::{ConnectOptions, Connection, Endpoint, Error, SslMode};
-use support::{chain, connect, refused, user, wait_until};
-use testkit::{Install, Scratch};
+use support::{chain, connect, refused, user};
+use testkit::{Install, Scratch, wait_until};
 
 /// Answers a few statements.
 struct Echo {

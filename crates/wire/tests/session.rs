@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use innoclone_wire::{ConnectOptions, Connection, Error, SslMode, quote_string};
-use support::{connect, socket, tcp, wait_until};
-use testkit::Server;
+use support::{connect, socket, tcp};
+use testkit::{Server, wait_until};
 
 static SERVER: LazyLock<Server> = LazyLock::new(|| support::start(&[]));
 

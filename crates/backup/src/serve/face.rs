@@ -1,10 +1,8 @@
 //! The face of a served chain: a handler for connections of the MySQL protocol.
 
 use super::CloneDonor;
-use super::conversation::converse;
-use super::host::Host;
+use super::admission::take_over;
 use std::sync::Arc;
-use wire::clone::COM_CLONE;
 use wire::server::{Answer, Handler, Raw, Refusal, Session};
 
 /// Serves clones to one connection, and no statements.
@@ -34,22 +32,6 @@ impl Handler for DonorFace {
         _payload: &[u8],
         raw: &mut Raw<'_>,
     ) -> Option<Result<(), wire::Error>> {
-        if command != COM_CLONE {
-            return None;
-        }
-        if !self.session.grants.has(PRIVILEGE) {
-            return Some(raw.write_error(&Refusal::privilege(PRIVILEGE)));
-        }
-        if self.donor.is_stopping() {
-            let refusal = Refusal::new(1053, "Server shutdown in progress");
-            return Some(raw.write_error(&refusal));
-        }
-        Some({
-            let host: &dyn Host = &self.donor;
-            converse(host, &self.session, raw)
-        })
+        take_over(&self.donor, &self.session, command, raw)
     }
 }
-
-/// What a donor asks of those who clone it.
-const PRIVILEGE: &str = "BACKUP_ADMIN";

@@ -4,6 +4,8 @@ use super::clones::{Clone, Refused};
 use super::{CloneDonor, Patience};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 use wire::clone::{Dialect, Locator, Setting, Setup};
 use wire::server::Session;
 
@@ -14,6 +16,14 @@ pub(super) trait Host: Send + Sync {
 
     /// The `server_uuid` of what is cloned, where the dialect carries it.
     fn server(&self) -> [u8; 16];
+
+    /// Whether no more clones may begin.
+    fn is_stopping(&self) -> bool;
+
+    /// How long the host of a client may not confirm what it is sent, if there is a limit.
+    fn peer_timeout(&self) -> Option<Duration> {
+        None
+    }
 
     /// Whether tablespace keys travel, so that nobody but the client may see them.
     fn gives_keys(&self) -> bool {
@@ -55,6 +65,10 @@ impl Host for Arc<CloneDonor> {
 
     fn server(&self) -> [u8; 16] {
         [0; 16]
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
     }
 
     fn gives_keys(&self) -> bool {

@@ -5,6 +5,7 @@
 //! it: who asks for what, on which connection, and what becomes of a clone whose client is gone for a
 //! while.
 
+mod admission;
 mod agent;
 mod clones;
 mod conversation;
@@ -140,10 +141,6 @@ impl CloneDonor {
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
         self.clones.stop();
-    }
-
-    fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
     }
 
     /// The chain anew: a set that is gone, or no longer what it was, shows here.

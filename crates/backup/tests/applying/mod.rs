@@ -15,9 +15,9 @@ use std::fmt::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use testkit::fixtures::{ZooOptions, change_zoo, zoo};
-use testkit::{Server, Workload, WorkloadOptions};
+use testkit::{Server, Workload, WorkloadOptions, wait_until};
 
 pub fn try_apply(datadir: &Path, increment: &Path) -> Result<ApplyReport> {
     let request = ApplyRequest {
@@ -102,14 +102,9 @@ pub fn shuffle(server: &Server) {
         server.sql(statement).unwrap();
     }
     let empty = "SELECT STATE FROM information_schema.INNODB_TABLESPACES WHERE NAME = 'more'";
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while server.query_value(empty).unwrap() != "empty" {
-        assert!(
-            Instant::now() < deadline,
-            "the undo tablespace is not truncated"
-        );
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    wait_until("the undo tablespace is truncated", || {
+        server.query_value(empty).unwrap() == "empty"
+    });
     server.sql("ALTER UNDO TABLESPACE more SET ACTIVE").unwrap();
 }
 

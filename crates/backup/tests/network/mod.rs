@@ -16,7 +16,6 @@ use backup::command::{BackupReport, RemoteBackupRequest, VerifyRequest, backup_r
 use backup::donor::instance::IncrementFrom;
 use backup::donor::remote::RemoteOptions;
 use std::path::Path;
-use std::time::{Duration, Instant};
 use testkit::{Server, ServerOptions};
 use wire::{ConnectOptions, Endpoint, SslMode};
 
@@ -94,14 +93,6 @@ pub fn through(port: u16, tls: SslMode, options: &mut RemoteOptions) {
         get_server_public_key: true,
         ..account(port)
     };
-}
-
-pub fn wait_until(what: &str, done: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while !done() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// Whether a directory has what an unfinished set has, so that nobody takes it for one.

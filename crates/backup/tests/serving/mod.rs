@@ -12,8 +12,8 @@ use backup::JobOptions;
 use backup::serve::{CloneDonor, DonorFace, Patience, ServeOptions};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use testkit::ServerOptions;
+use std::time::Duration;
+use testkit::{ServerOptions, wait_until};
 use wire::server::{FixedAccounts, Handler, Server, ServerTls, Session};
 use wire::{ConnectOptions, Connection};
 
@@ -169,11 +169,7 @@ impl Recipient {
         if !error.to_string().contains("3707") {
             return Err(error);
         }
-        let deadline = Instant::now() + Duration::from_secs(120);
-        while self.server.is_running() {
-            assert!(Instant::now() < deadline, "the recipient does not end");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        wait_until("the recipient has ended", || !self.server.is_running());
         self.server.kill9()?;
         self.log = self.server.error_log().len();
         self.server.start_again()
@@ -182,14 +178,6 @@ impl Recipient {
     /// What is wrong in the error log since the start on the clone.
     pub fn complaints(&self) -> Vec<String> {
         testkit::scan_error_log(&self.server.error_log()[self.log..])
-    }
-}
-
-pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while !done() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

@@ -88,7 +88,7 @@ pub fn is_sign_of_life(descriptor: &Descriptor) -> bool {
 
 /// Waits until all connections have ended.
 pub fn gone(endpoint: &Endpoint) {
-    super::wait_until("its connections have ended", || {
+    testkit::wait_until("its connections have ended", || {
         endpoint.server.connections().count() == 0
     });
 }

@@ -2,12 +2,13 @@
 //! servers that execute CLONE INSTANCE, or the instance of this host for innoclones elsewhere.
 
 mod agent;
+mod clones;
 mod donor;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
@@ -136,9 +137,7 @@ impl ServeArgs {
             }
         }
         notify(&[sd_notify::NotifyState::Ready]);
-        while !stopping.load(Ordering::Relaxed) {
-            std::thread::sleep(LOOK);
-        }
+        wait(&stopping);
         notify(&[sd_notify::NotifyState::Stopping]);
         tracing::info!(clones = service.running_clones(), "stopping");
         service.stop();
@@ -249,6 +248,13 @@ fn is_of_this_host(endpoint: &Endpoint) -> bool {
     }
 }
 
+/// Waits for the signal.
+fn wait(stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        std::thread::sleep(LOOK);
+    }
+}
+
 fn hash_password() -> Result<Answer, Failure> {
     let action = "read the password";
     let secret = password::ask().map_err(|error| match error.kind() {
@@ -290,7 +296,7 @@ fn causes(error: &dyn std::error::Error) -> String {
 
 const LISTEN: &str = "127.0.0.1";
 const DEFAULT_PORT: u16 = 3307;
-/// How often the daemon looks whether it is to stop.
+/// How often to look whether the signal has come.
 const LOOK: Duration = Duration::from_millis(100);
 /// How long clones that are cancelled may take to end.
 const PATIENCE: Duration = Duration::from_secs(60);

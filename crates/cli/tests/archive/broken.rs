@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use backup::archive::{Storage, list};
 use rustix::process::Signal;
+use testkit::wait_until;
 
 use crate::common::run;
 use crate::proxy::Proxy;
 use crate::running::Running;
-use crate::scene::{Load, Scene, contents, wait_until};
+use crate::scene::{Load, Scene, contents};
 use crate::small_disk::Mounted;
 
 #[test]

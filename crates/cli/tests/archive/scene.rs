@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 
 use backup::archive::{ArchivedLog, Storage, list};
 use serde_json::Value;
-use testkit::{Client, Scratch, Server, ServerOptions};
+use testkit::{Client, Scratch, Server, ServerOptions, wait_until};
 
 use crate::common::{Ended, innoclone, run};
 
@@ -207,16 +207,6 @@ impl Load {
 impl Drop for Load {
     fn drop(&mut self) {
         self.end();
-    }
-}
-
-/// Waits until `done`.
-#[track_caller]
-pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    let begin = std::time::Instant::now();
-    while !done() {
-        assert!(begin.elapsed().as_secs() < 120, "never: {what}");
-        std::thread::sleep(std::time::Duration::from_millis(20));
     }
 }
 

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "every test file uses its own part")]
 
+pub(crate) mod shown;
 pub(crate) mod world;
 
 use std::path::Path;

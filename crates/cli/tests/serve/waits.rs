@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use testkit::{Server, ServerOptions};
+use testkit::{Server, ServerOptions, wait_until};
 
 use crate::daemon::{Daemon, Holder};
 use crate::killing::{Prompt, assert_released};
@@ -60,11 +60,9 @@ fn is_known_as_killed(daemon: &Daemon, set: &str) {
 fn until_state(server: &Server, state: &str) {
     let query =
         format!("SELECT COUNT(*) FROM performance_schema.processlist WHERE STATE LIKE '{state}'");
-    let begin = Instant::now();
-    while server.query_value(&query).unwrap() == "0" {
-        assert!(begin.elapsed() < WOKEN, "nobody is in state {state}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait_until(&format!("somebody is in state {state}"), || {
+        server.query_value(&query).unwrap() != "0"
+    });
 }
 
 #[test]

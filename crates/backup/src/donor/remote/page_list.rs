@@ -7,21 +7,17 @@
 //! variables their values back, for a lock that the first one holds: it goes on when we say so, when
 //! we die, and when we are not heard of for too long.
 
+mod list_sink;
+
+pub(super) use self::list_sink::{ListSink, Pages};
+
+use self::list_sink::ENTRY;
 use super::counters::Believed;
-use super::intake::Sink;
-use super::link::protocol;
 use crate::Result;
 use crate::donor::instance::session::Session;
-use roaring::RoaringBitmap;
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use wire::ConnectOptions;
-use wire::clone::{DataDescriptor, FileDescriptor};
-
-/// Pages by tablespace.
-pub(super) type Pages = HashMap<u32, RoaringBitmap>;
 
 /// The lock that keeps the variables for us.
 const LOCK: &str = "innoclone.page_list";
@@ -286,71 +282,4 @@ fn variables(session: &mut Session) -> Believed<(String, Option<String>)> {
         .text(0)
         .ok_or("innodb_buffer_pool_filename is not set")?;
     Ok((dump.to_owned(), row.text(1).map(str::to_owned)))
-}
-
-/// Bytes of an entry: tablespace id and page number, big-endian.
-const ENTRY: usize = 8;
-
-/// Takes the list as it is received.
-#[derive(Debug, Default)]
-pub(super) struct ListSink {
-    found: Mutex<(Pages, u64)>,
-}
-
-impl ListSink {
-    /// The pages, and the bytes of the list that they were in.
-    pub(super) fn into_pages(self) -> (Pages, u64) {
-        self.found
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Sink for ListSink {
-    fn announce(&self, _: &FileDescriptor) -> Result<()> {
-        Ok(())
-    }
-
-    fn put(&self, data: &DataDescriptor, bytes: &[u8]) -> Result<()> {
-        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        let (pages, received) = &mut *found;
-        if data.file != 0 || data.offset != *received || !bytes.len().is_multiple_of(ENTRY) {
-            return Err(protocol("what was asked for is not the list of pages"));
-        }
-        *received += bytes.len() as u64;
-        for entry in bytes.chunks_exact(ENTRY) {
-            let number = |at: usize| {
-                let bytes: [u8; 4] = entry[at..at + 4].try_into().unwrap_or_default();
-                u32::from_be_bytes(bytes)
-            };
-            pages.entry(number(0)).or_default().insert(number(4));
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_list_is_read_in_pieces() {
-        let sink = ListSink::default();
-        let data = |file, offset| DataDescriptor {
-            file,
-            offset,
-            ..DataDescriptor::default()
-        };
-        let first = [0, 0, 0, 7, 0, 0, 1, 0, 0, 0, 0, 7, 0, 0, 1, 0];
-        sink.put(&data(0, 0), &first).unwrap();
-        sink.put(&data(0, 16), &[0, 0, 0, 9, 0xFF, 0xFF, 0xFF, 0xFF])
-            .unwrap();
-        for (file, offset, bytes) in [(1, 24, 8), (0, 16, 8), (0, 24, 7)] {
-            assert!(sink.put(&data(file, offset), &vec![0; bytes]).is_err());
-        }
-        let (pages, bytes) = sink.into_pages();
-        assert_eq!((pages.len(), bytes), (2, 24));
-        assert_eq!(pages[&7].iter().collect::<Vec<_>>(), [256]);
-        assert!(pages[&9].contains(u32::MAX));
-    }
 }

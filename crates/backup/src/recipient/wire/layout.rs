@@ -4,6 +4,7 @@
 //! A chunk lies in one file. It travels on one connection, its blocks in order, so that a client
 //! that comes back can say what it has.
 
+use super::block::Block;
 use crate::files::{FileKind, SpaceInfo};
 use crate::{Error, FileDesc, FileId, Result};
 use ::wire::clone::{FileDescriptor, FileFlags, Stage, StageDescriptor};
@@ -247,6 +248,12 @@ impl Placed {
             block: (offset % CHUNK / BLOCK) as u32 + 1,
             last: end.is_multiple_of(CHUNK) || end == self.descriptor.size,
         })
+    }
+
+    /// The block of the bytes at `offset`, which [`place`](Self::place) has found a place for.
+    pub(super) fn block(&self, place: Place, offset: u64, bytes: Vec<u8>) -> Block {
+        let file = &self.descriptor;
+        Block::new(file.stage, (file.index, file.size), place, offset, bytes)
     }
 
     /// The places of the piece that begins at `offset`: two, if it begins with the head.

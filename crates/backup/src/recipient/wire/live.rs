@@ -6,7 +6,7 @@
 //! [`sending`](super::sending). By then it is known which files there are, what they are called and
 //! how long they are.
 
-use super::flow::{Block, Flow};
+use super::flow::Flow;
 use super::layout::{self, CHUNK, Layout};
 use super::sending::{Outline, Returning, Turn};
 use crate::agent::{FileTold, SnapshotTold};
@@ -15,7 +15,7 @@ use crate::files::FileKind;
 use crate::io::is_zero;
 use crate::recipient::{Delivery, Recipient, Snapshot, StagePlan};
 use crate::{Error, FileDesc, FileId, Job, Result, Stage};
-use ::wire::clone::{DataDescriptor, FileDescriptor, FileFlags, Stage as CloneStage};
+use ::wire::clone::{FileDescriptor, FileFlags, Stage as CloneStage};
 use innodb::ids::PageNo;
 use roaring::RoaringBitmap;
 use std::collections::HashMap;
@@ -92,22 +92,8 @@ impl LiveRecipient {
         let mut buffer = self.flow.buffer();
         buffer.clear();
         buffer.extend_from_slice(bytes);
-        let data = DataDescriptor {
-            stage: CloneStage::FileCopy,
-            task: 0,
-            chunk: place.chunk,
-            block: place.block,
-            file: placed.descriptor.index,
-            // A piece of the engine's is a mebibyte at most.
-            length: bytes.len() as u32,
-            offset,
-            file_size: placed.descriptor.size,
-        };
-        let block = Block {
-            data,
-            bytes: buffer,
-        };
-        self.flow.push(block, place.last)
+        self.flow
+            .push(placed.block(place, offset, buffer), place.last)
     }
 
     /// Keeps the pages of a file that are not zeros.

@@ -8,6 +8,7 @@
 //!
 //! Every page of the snapshot is newest already, so FILE COPY carries all of it, PAGE COPY nothing.
 
+mod block;
 mod flow;
 mod layout;
 mod live;
@@ -20,14 +21,13 @@ pub(crate) use layout::{Announcement, redo_number};
 pub(crate) use live::LiveRecipient;
 pub(crate) use sending::{Returning, Turn};
 
-use self::flow::Block;
 use self::layout::{Layout, Place};
 use self::log_end::LogEnd;
 use super::{Recipient, Snapshot, StagePlan};
 use crate::files::FileKind;
 use crate::set::{BackupSet, BinlogPosition};
 use crate::{Error, FileDesc, FileId, Job, Result, Stage};
-use ::wire::clone::{DataDescriptor, Received};
+use ::wire::clone::Received;
 use innodb::ids::PageNo;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -158,22 +158,8 @@ impl WireRecipient {
         if let Some(end) = &self.log_end {
             end.put(&placed.path, offset, &mut buffer);
         }
-        let data = DataDescriptor {
-            stage: layout.stage(),
-            task: 0,
-            chunk: place.chunk,
-            block: place.block,
-            file: placed.descriptor.index,
-            // A piece of the engine's is a mebibyte at most.
-            length: bytes.len() as u32,
-            offset,
-            file_size: placed.descriptor.size,
-        };
-        let block = Block {
-            data,
-            bytes: buffer,
-        };
-        self.flow.push(block, place.last)
+        self.flow
+            .push(placed.block(place, offset, buffer), place.last)
     }
 }
 

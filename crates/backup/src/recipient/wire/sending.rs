@@ -2,15 +2,16 @@
 //! its connections and come back.
 
 use super::From;
-use super::flow::{Block, Flow, Known, Stopped};
-use super::layout::{Announcement, BLOCK, Layout};
+use super::block::Block;
+use super::flow::{Flow, Known, Stopped};
+use super::layout::{Announcement, BLOCK, Layout, Place};
 use super::live::LiveFile;
 use crate::agent::SnapshotTold;
 use crate::donor::remote::Spool;
 use crate::files::FileKind;
 use crate::set::LsnRecord;
 use crate::{Error, FileDesc, Result};
-use ::wire::clone::{DataDescriptor, Received, Stage, StageDescriptor, StageExtra};
+use ::wire::clone::{Received, Stage, StageDescriptor, StageExtra};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -237,18 +238,14 @@ impl Outline {
             let mut bytes = flow.buffer();
             bytes.resize(size, 0);
             self.spool.read(file.desc.id.0, offset, &mut bytes)?;
-            let data = DataDescriptor {
-                stage: Stage::PageCopy,
-                task: 0,
+            let place = Place {
                 chunk,
                 block,
-                file: *index,
-                length: size as u32,
-                offset,
-                file_size: file.desc.length,
+                last: block as usize == pages.len(),
             };
-            let last = block as usize == pages.len();
-            flow.push(Block { data, bytes }, last)?;
+            let of = (*index, file.desc.length);
+            let block = Block::new(Stage::PageCopy, of, place, offset, bytes);
+            flow.push(block, place.last)?;
         }
         Ok(())
     }
@@ -268,17 +265,7 @@ impl Outline {
                     let mut bytes = flow.buffer();
                     bytes.resize((end - offset) as usize, 0);
                     self.spool.read(id.0, offset, &mut bytes)?;
-                    let data = DataDescriptor {
-                        stage: Stage::RedoCopy,
-                        task: 0,
-                        chunk: place.chunk,
-                        block: place.block,
-                        file: placed.descriptor.index,
-                        length: bytes.len() as u32,
-                        offset,
-                        file_size: size,
-                    };
-                    flow.push(Block { data, bytes }, place.last)?;
+                    flow.push(placed.block(place, offset, bytes), place.last)?;
                 }
                 offset = end;
             }

@@ -3,11 +3,8 @@
 use super::AgentDonor;
 use crate::Error;
 use crate::agent::{Question, json};
-use crate::serve::conversation::converse;
-use crate::serve::host::Host;
+use crate::serve::admission::{PRIVILEGE, take_over};
 use std::sync::Arc;
-use std::time::Duration;
-use wire::clone::COM_CLONE;
 use wire::server::{Answer, Column, ColumnKind, Handler, Raw, Refusal, Session, Table, Value};
 
 /// Serves clones to one connection, and answers questions about them.
@@ -70,21 +67,7 @@ impl Handler for AgentFace {
         _payload: &[u8],
         raw: &mut Raw<'_>,
     ) -> Option<Result<(), wire::Error>> {
-        if command != COM_CLONE {
-            return None;
-        }
-        if !self.session.grants.has(PRIVILEGE) {
-            return Some(raw.write_error(&Refusal::privilege(PRIVILEGE)));
-        }
-        if self.agent.is_stopping() {
-            let refusal = Refusal::new(1053, "Server shutdown in progress");
-            return Some(raw.write_error(&refusal));
-        }
-        if let Err(error) = raw.set_peer_timeout(PEER_TIMEOUT) {
-            return Some(Err(error));
-        }
-        let host: &dyn Host = &self.agent;
-        Some(converse(host, &self.session, raw))
+        take_over(&self.agent, &self.session, command, raw)
     }
 }
 
@@ -98,9 +81,3 @@ fn one(name: &str, value: Value, kind: ColumnKind) -> Answer {
 fn refusal(error: &Error) -> Refusal {
     Refusal::new(error.code(), super::with_hint(error))
 }
-
-/// What a donor asks of those who clone it.
-const PRIVILEGE: &str = "BACKUP_ADMIN";
-/// How long the host of a client may not confirm what it is sent. Signs of life are sent all the
-/// time.
-const PEER_TIMEOUT: Duration = Duration::from_secs(60);

@@ -82,10 +82,6 @@ impl AgentDonor {
         self.slot.stop();
     }
 
-    fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
-    }
-
     /// The instance as it is now: it may have been started again.
     fn instance(&self) -> Result<InstanceTold> {
         instance::describe(&self.options.connect, self.options.datadir.as_deref())
@@ -177,6 +173,14 @@ impl Host for Arc<AgentDonor> {
         bytes
     }
 
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    fn peer_timeout(&self) -> Option<Duration> {
+        Some(PEER_TIMEOUT)
+    }
+
     fn begin(
         &self,
         setup: &Setup,
@@ -256,3 +260,7 @@ fn with_hint(error: &Error) -> String {
         _ => error.to_string(),
     }
 }
+
+/// How long the host of a client may not confirm what it is sent. Signs of life are sent all the
+/// time.
+const PEER_TIMEOUT: Duration = Duration::from_secs(60);

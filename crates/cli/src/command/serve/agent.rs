@@ -6,14 +6,14 @@ use std::sync::Arc;
 use backup::serve::{AgentDonor, AgentFace, AgentOptions};
 use wire::server::{Handler, LocalAccounts, Server, ServerOptions, Session};
 
-use crate::answer::{Answer, Ending};
+use crate::answer::Answer;
 use crate::failure::Failure;
 use crate::job::given_or;
 use crate::settings::Settings;
 use crate::signals;
 
-use super::donor::{PATIENCE, Report, endpoints, system, tls, wait};
-use super::{Listening, ServeArgs, is_of_this_host};
+use super::clones::{endpoints, tls, until_signal};
+use super::{Listening, ServeArgs, is_of_this_host, system};
 
 /// What is given for a set.
 pub(super) const INSTANCE: &str = "instance";
@@ -30,10 +30,7 @@ impl ServeArgs {
         let datadir = given_or(self.datadir.clone(), &settings.options, "datadir")?;
         let connect = self.connection.resolve(&settings.options)?;
         let accounts = LocalAccounts::new(connect.clone(), vec!["BACKUP_ADMIN"]);
-        let stop = signals::cancel_flag().map_err(|source| Failure::System {
-            action: "handle signals",
-            source,
-        })?;
+        let stop = signals::cancel_flag().map_err(system("handle signals"))?;
         let options = AgentOptions {
             connect,
             datadir,
@@ -48,8 +45,9 @@ impl ServeArgs {
         };
         let agent = AgentDonor::open(options)?;
         let beyond = endpoints.iter().any(|endpoint| !is_of_this_host(endpoint));
+        let version = agent.version();
         let options = ServerOptions {
-            version: agent.version(),
+            version: version.clone(),
             tls: Some(tls(place, &endpoints)?),
             // Passwords come in clear, and pages of the instance go out.
             require_tls: place.require_tls || (beyond && !self.allow_plain_tcp),
@@ -60,25 +58,7 @@ impl ServeArgs {
             Box::new(AgentFace::new(Arc::clone(&face), session.clone()))
         };
         let server = Server::new(options, Arc::new(accounts), Arc::new(handlers));
-        for endpoint in &endpoints {
-            let address = server.listen(endpoint).map_err(system("listen"))?;
-            // The port may have been left to the system.
-            let address = address.map_or_else(|| endpoint.to_string(), |found| found.to_string());
-            tracing::info!(address, version = agent.version(), "listening");
-        }
-        wait(&stop);
-        tracing::info!("stopping");
-        let clones_ended = agent.clones();
-        agent.stop();
-        if !server.stop(PATIENCE) {
-            tracing::warn!("some connections had not ended when the program did");
-        }
-        let report = Report {
-            ended_by: "signal",
-            clones_ended,
-        };
-        let text = format!("stopped by a signal; clones ended: {clones_ended}\n");
-        Answer::new("serve", &report, text, Ending::Told)
+        until_signal(&server, &endpoints, Some(&version), &*agent, &stop)
     }
 
     /// Who may come is for the accounts of the instance to say, and there is one instance.

@@ -1,25 +1,22 @@
 //! `innoclone serve --donor`: the state of a set, for servers that execute CLONE INSTANCE.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use backup::serve::{CloneDonor, DonorFace, Patience, ServeOptions};
 use clap::Args;
-use serde::Serialize;
+use wire::Secret;
 use wire::server::{FixedAccounts, Handler, Server, ServerOptions, ServerTls, Session};
-use wire::{Endpoint, Secret};
 
-use crate::answer::{Answer, Ending};
+use crate::answer::Answer;
 use crate::encryption_key::KeyArgs;
 use crate::failure::Failure;
 use crate::job::{JobArgs, given_or};
 use crate::settings::{OWN_GROUP, Settings, env};
 use crate::signals;
 
-use super::{Listening, endpoint};
+use super::clones::{endpoints, tls, until_signal};
+use super::{Listening, system};
 
 /// Arguments of a donor of clones.
 #[derive(Debug, Args)]
@@ -53,15 +50,6 @@ pub(crate) struct DonorArgs {
     pub(super) job: JobArgs,
 }
 
-/// What was served.
-#[derive(Debug, Serialize)]
-pub(super) struct Report {
-    /// How it ended.
-    pub(super) ended_by: &'static str,
-    /// Clones that were under way and were ended too.
-    pub(super) clones_ended: usize,
-}
-
 impl DonorArgs {
     /// Serves `set` until a signal comes.
     pub(super) fn run(
@@ -73,32 +61,11 @@ impl DonorArgs {
         let options = self.request(set, settings)?;
         let endpoints = endpoints(place, settings, (DEFAULT_ADDRESS, DEFAULT_PORT))?;
         let accounts = self.accounts(settings)?;
-        let stop = signals::cancel_flag().map_err(|source| Failure::System {
-            action: "handle signals",
-            source,
-        })?;
+        let stop = signals::cancel_flag().map_err(system("handle signals"))?;
         let tls = tls(place, &endpoints)?;
         let donor = Arc::new(CloneDonor::open(options)?);
         let server = server(place, &donor, tls, accounts);
-        for endpoint in &endpoints {
-            let address = server.listen(endpoint).map_err(system("listen"))?;
-            // The port may have been left to the system.
-            let address = address.map_or_else(|| endpoint.to_string(), |found| found.to_string());
-            tracing::info!(address, "listening");
-        }
-        wait(&stop);
-        tracing::info!("stopping");
-        let clones_ended = donor.clones();
-        donor.stop();
-        if !server.stop(PATIENCE) {
-            tracing::warn!("some connections had not ended when the program did");
-        }
-        let report = Report {
-            ended_by: "signal",
-            clones_ended,
-        };
-        let text = format!("stopped by a signal; clones ended: {clones_ended}\n");
-        Answer::new("serve", &report, text, Ending::Told)
+        until_signal(&server, &endpoints, None, &*donor, &stop)
     }
 
     fn request(&self, set: &Path, settings: &Settings) -> Result<ServeOptions, Failure> {
@@ -142,32 +109,6 @@ impl DonorArgs {
     }
 }
 
-pub(super) fn endpoints(
-    place: &Listening<'_>,
-    settings: &Settings,
-    (address, port): (&str, u16),
-) -> Result<Vec<Endpoint>, Failure> {
-    let mut listen = place.listen.to_vec();
-    if listen.is_empty() {
-        let given = given_or(None::<String>, &settings.options, "listen")?;
-        listen.push(given.unwrap_or_else(|| address.to_owned()));
-    }
-    listen.iter().map(|text| endpoint(text, port)).collect()
-}
-
-pub(super) fn tls(place: &Listening<'_>, endpoints: &[Endpoint]) -> Result<ServerTls, Failure> {
-    let tls = if let (Some(certificate), Some(key)) = (place.tls_cert, place.tls_key) {
-        ServerTls::from_files(certificate, key)
-    } else {
-        let names = endpoints.iter().filter_map(|endpoint| match endpoint {
-            Endpoint::Tcp { host, .. } => Some(host.clone()),
-            Endpoint::Socket(_) => None,
-        });
-        ServerTls::self_signed(names.chain(["localhost".to_owned()]).collect())
-    };
-    tls.map_err(system("prepare TLS"))
-}
-
 fn server(
     place: &Listening<'_>,
     donor: &Arc<CloneDonor>,
@@ -185,13 +126,6 @@ fn server(
         Box::new(DonorFace::new(Arc::clone(&donor), session.clone()))
     };
     Server::new(options, Arc::new(accounts), Arc::new(handlers))
-}
-
-/// Waits for the signal.
-pub(super) fn wait(stop: &AtomicBool) {
-    while !stop.load(Ordering::Relaxed) {
-        std::thread::sleep(Duration::from_millis(100));
-    }
 }
 
 /// The first line of a file that only its owner may read.
@@ -213,19 +147,9 @@ fn password_in(path: &Path) -> Result<Secret, Failure> {
     Ok(Secret::new(text.lines().next().unwrap_or_default()))
 }
 
-pub(super) fn system(action: &'static str) -> impl Fn(wire::Error) -> Failure {
-    move |error| Failure::System {
-        action,
-        source: io::Error::other(error),
-    }
-}
-
 const DEFAULT_ADDRESS: &str = "127.0.0.1:3306";
 const DEFAULT_PORT: u16 = 3306;
 const DEFAULT_USER: &str = "clone";
-/// How long connections may take to end when the program is told to.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
-
 #[cfg(test)]
 mod tests {
     use super::*;

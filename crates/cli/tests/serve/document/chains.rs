@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use testkit::{Server, Snapshot, assert_same, snapshot};
 
 use super::sets::{self, Kind};
-use super::{HISTORY_COLUMNS, Row, get, lsn, names, shell, status_columns, table, tools, vertical};
+use super::{Row, get, lsn, names, shell, status_columns, tools, vertical};
+use crate::common::shown::{HISTORY_COLUMNS, table};
 use crate::daemon::{Daemon, run_with};
 
 /// How the files of the sets are compressed: the value of the variable, the suffix of the files.

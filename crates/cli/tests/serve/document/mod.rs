@@ -12,26 +12,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::common::Ended;
-
-/// The columns of `mysql.clone_history`.
-const HISTORY_COLUMNS: [&str; 16] = [
-    "ID",
-    "PID",
-    "CLONE_TYPE",
-    "STATE",
-    "BEGIN_TIME",
-    "END_TIME",
-    "SOURCE",
-    "DESTINATION",
-    "ERROR_NO",
-    "ERROR_MESSAGE",
-    "BINLOG_FILE",
-    "BINLOG_POSITION",
-    "GTID_EXECUTED",
-    "START_LSN",
-    "PAGE_TRACK_LSN",
-    "END_LSN",
-];
+use crate::common::shown::HISTORY_COLUMNS;
 
 /// The columns of `performance_schema.clone_status`.
 fn status_columns() -> Vec<&'static str> {
@@ -55,16 +36,6 @@ fn vertical(text: &str) -> Vec<Row> {
         }
     }
     rows
-}
-
-/// Rows of an answer in the form of a table, the names of the columns first.
-fn table(text: &str) -> Vec<Vec<String>> {
-    let lines = text.lines().filter(|line| line.starts_with('|'));
-    let cells = |line: &str| {
-        let inner = line.trim_matches('|').split('|');
-        inner.map(|cell| cell.trim().to_owned()).collect()
-    };
-    lines.map(cells).collect()
 }
 
 fn names(row: &[(String, String)]) -> Vec<&str> {

@@ -1,6 +1,6 @@
 //! Page tracking, switched by the functions of the component.
 
-use super::table;
+use crate::common::shown::table;
 use crate::daemon::Daemon;
 
 #[test]

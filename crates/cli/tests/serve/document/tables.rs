@@ -1,6 +1,7 @@
 //! The three tables and the variables, as the document shows them.
 
-use super::{HISTORY_COLUMNS, get, names, status_columns, table, vertical};
+use super::{get, names, status_columns, vertical};
+use crate::common::shown::{HISTORY_COLUMNS, table};
 use crate::daemon::{Daemon, run_with};
 
 const CREATE_HISTORY: &str = "Create Table: CREATE TABLE `clone_history` (

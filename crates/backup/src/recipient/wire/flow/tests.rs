@@ -1,4 +1,5 @@
 use super::*;
+use ::wire::clone::DataDescriptor;
 
 fn block(chunk: u32, number: u32) -> Block {
     Block {
