@@ -6,7 +6,7 @@ mod common;
 use backup::command::{BackupRequest, backup};
 use backup::donor::instance::{IncrementFrom, InstanceOptions};
 use backup::recipient::Compression;
-use backup::set::{Content, Manifest, PagesBy};
+use backup::set::{Content, FileRecord, Manifest, PagesBy};
 use backup::{Job, JobOptions, Stage};
 use common::{Place, check_restored, check_with_binlog};
 use frame::{Algorithm, Settings};
@@ -20,6 +20,22 @@ use testkit::{Server, ServerOptions, Snapshot, Workload, WorkloadOptions};
 fn manifest(set: &Path) -> Manifest {
     let path = set.join("#clone/manifest.json");
     Manifest::parse(&path, &std::fs::read(&path).unwrap()).unwrap()
+}
+
+/// A file made of pages has a delta and its description beside it, whether pages were copied again
+/// or not; others have not.
+fn check_pair(file: &FileRecord, algorithm: Algorithm) {
+    let (name, suffix) = (&file.name, algorithm.suffix());
+    let mut expected = vec![format!("{name}{suffix}")];
+    if file.space.is_some() {
+        expected.push(format!("{name}.delta{suffix}"));
+        expected.push(format!("{name}.meta"));
+    }
+    let stored: Vec<&str> = file.stored.iter().map(|stored| &*stored.name).collect();
+    assert_eq!(stored, expected);
+    if file.space.is_some() {
+        assert_eq!(file.stored[1].size == 0, file.pages == 0, "{file:?}");
+    }
 }
 
 /// What the tool makes of a file.
@@ -92,6 +108,7 @@ fn the_tools_unpack_the_files_of_a_set() {
                 }
             }
             assert_eq!(file.content, Content::Full);
+            check_pair(file, algorithm);
         }
         assert!(seen >= 5, "{seen} files compared");
         let empty = manifest
@@ -169,6 +186,10 @@ fn tables_that_are_rebuilt_while_they_are_compressed_come_back() {
         }
         running.join().unwrap().unwrap()
     });
+    // Those that are new at the end came whole, so nothing of them was copied again.
+    for file in &manifest(&place.path("full")).files {
+        check_pair(file, Algorithm::Zstd);
+    }
     let before = testkit::snapshot(&server).unwrap();
     place.restore("full", "data");
     let restored = place.boot("data", &[]);

@@ -7,6 +7,7 @@ mod network;
 
 use backup::command::{BackupReport, RemoteBackupRequest, backup_remote};
 use backup::recipient::Compression;
+use backup::set::BackupSet;
 use backup::{Job, JobOptions};
 use common::Place;
 use frame::{Algorithm, Settings};
@@ -50,6 +51,12 @@ fn full(
 
 fn restored_is_the_donor(place: &Place, server: &Server, report: &BackupReport) {
     check_set(place, "full");
+    let set = BackupSet::open(&place.path("full")).unwrap();
+    for file in &set.manifest().files {
+        // The file, and of tablespaces a delta with its description, empty or not.
+        let expected = if file.space.is_some() { 3 } else { 1 };
+        assert_eq!(file.stored.len(), expected, "{file:?}");
+    }
     place.restore("full", "data");
     let mut restored = place.boot("data", &[]);
     check_restored(&mut restored, report);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod common;
+mod compressing;
 mod network;
 mod sealing;
 mod serving;
@@ -10,10 +11,12 @@ mod serving;
 use backup::Error;
 use backup::command::{ApplyReport, ApplyRequest, DecompressRequest, apply, decompress};
 use common::{Place, check_with_binlog, job};
+use compressing::reseal;
 use frame::Algorithm;
 use network::check_restored;
 use sealing::{
-    assert_has_no_key, backup, empty_keyring, encrypted_donor, key, keys_in, problems, try_restore,
+    Ddl, assert_has_no_key, backup, empty_keyring, encrypted_donor, key, keys_in, problems,
+    try_restore,
 };
 use serving::{Endpoint, Recipient, donor_options};
 use std::path::Path;
@@ -174,4 +177,36 @@ fn a_stock_server_clones_a_sealed_set_over_tls() {
         .unwrap();
     recipient.server.stop().unwrap();
     assert_eq!(keys_in(&data).len(), 0);
+}
+
+/// Behind the log of the set, which is encrypted and has positions of its own, ours is the last word.
+#[test]
+fn clone_status_has_the_position_of_the_set_whatever_the_encrypted_log_says() {
+    let (server, place) = (encrypted_donor(), Place::new());
+    let ddl = Ddl::start(&server);
+    let begun = ddl.done();
+    while ddl.done() == begun {
+        std::thread::yield_now();
+    }
+    let report = backup(&place, &server, "full", None, |_| ()).unwrap();
+    ddl.end();
+    let told = report.binlog.position + 1_000_000;
+    reseal::edit(&place.path("full"), |manifest| {
+        manifest["binlog"]["position"] = told.into();
+    });
+    let mut options = donor_options(&place.path("full"));
+    options.encryption_key = Some(key(1));
+    let endpoint = Endpoint::serve(options);
+    let keyring = ServerOptions {
+        keyring: true,
+        ..ServerOptions::default()
+    };
+    let mut recipient = Recipient::start_with(2, keyring);
+    recipient.clone_in_place(&endpoint).unwrap();
+    let status = "SELECT STATE, BINLOG_FILE, BINLOG_POSITION FROM performance_schema.clone_status";
+    let rows = recipient.server.sql_rows(status).unwrap();
+    let position = told.to_string();
+    let expected = ["Completed", &report.binlog.file, &position];
+    assert_eq!(rows, [expected.map(str::to_owned).to_vec()]);
+    testkit::check_tables(&recipient.server).unwrap();
 }

@@ -18,14 +18,19 @@ pub(crate) struct KeyArgs {
 }
 
 impl KeyArgs {
-    /// The key, if a file is named on the command line or in an option file.
-    pub(crate) fn read(&self, file: &Options) -> Result<Option<EncryptionKey>, Failure> {
+    /// The file, if one is named on the command line or in an option file.
+    pub(crate) fn path(&self, file: &Options) -> Result<Option<PathBuf>, Failure> {
         let path = given_or(
             self.encryption_key_file.clone(),
             file,
             "encryption-key-file",
         )?;
-        let Some(path) = path.filter(|path| !path.as_os_str().is_empty()) else {
+        Ok(path.filter(|path| !path.as_os_str().is_empty()))
+    }
+
+    /// The key, if a file is named on the command line or in an option file.
+    pub(crate) fn read(&self, file: &Options) -> Result<Option<EncryptionKey>, Failure> {
+        let Some(path) = self.path(file)? else {
             return Ok(None);
         };
         let key = EncryptionKey::read(&path)?;

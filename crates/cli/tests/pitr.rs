@@ -5,6 +5,7 @@ mod common;
 
 use common::world::World;
 use common::{innoclone, run};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -119,8 +120,14 @@ fn the_answer_says_where_it_ended_and_the_commands_do_the_same() {
     let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
     assert_eq!(record["binlog"], report["binlog"]);
 
+    let key = world.path("key file");
+    std::fs::write(&key, [7; 40]).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
     let mut command = restore(&world, "shown");
-    let shown = run(command.arg("--print-commands")).expect(0).stdout;
+    command.args(["--print-commands", "--encryption-key-file", &key]);
+    let shown = run(&mut command).expect(0).stdout;
+    let option = format!(" --encryption-key-file '{key}'\n");
+    assert!(shown.contains(&option), "{shown}");
     assert!(!PathBuf::from(world.path("shown")).exists());
     assert!(shown.contains("mysqlbinlog --start-position="), "{shown}");
 

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail, ensure};
 
-use crate::Result;
+use crate::{Result, keyring};
 
 /// A MySQL installation: the server, its client programs and what they need to run from where they
 /// are.
@@ -95,23 +95,13 @@ impl Install {
     /// Writes a program at `path` that runs one of the server's programs as a user would: options
     /// that must come first may be given, and `--no-defaults` stands for them if not.
     pub fn script(&self, program: &str, path: &Path) -> Result<()> {
-        use std::os::unix::fs::PermissionsExt;
+        write_script(&self.command(program), path)
+    }
 
-        let command = self.command(program);
-        let words = std::iter::once(command.get_program()).chain(command.get_args());
-        let mut script = String::from(SCRIPT);
-        for word in words {
-            let word = word.to_str().context("a path that is not UTF-8")?;
-            if word == "--no-defaults" {
-                script.push_str(" \"$first\"");
-            } else {
-                script.push_str(&format!(" '{word}'"));
-            }
-        }
-        script.push_str(" \"$@\"\n");
-        fs_err::write(path, script)?;
-        fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
-        Ok(())
+    /// As [`Self::script`], a mysqld that has a keyring of its own, with its keys in the file `keys`.
+    /// What it needs besides is made in `folder`.
+    pub fn script_with_keyring(&self, path: &Path, folder: &Path, keys: &Path) -> Result<()> {
+        write_script(&keyring::mysqld_with_keyring(self, folder, keys)?, path)
     }
 
     /// Where mysqld is.
@@ -263,6 +253,26 @@ fn find_loader(root: &Path) -> Result<PathBuf> {
         "no dynamic loader (ld-linux*) under {}",
         libraries.display()
     )
+}
+
+/// Writes a program that runs `command`.
+fn write_script(command: &Command, path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let mut script = String::from(SCRIPT);
+    for word in words {
+        let word = word.to_str().context("a path that is not UTF-8")?;
+        if word == "--no-defaults" {
+            script.push_str(" \"$first\"");
+        } else {
+            script.push_str(&format!(" '{word}'"));
+        }
+    }
+    script.push_str(" \"$@\"\n");
+    fs_err::write(path, script)?;
+    fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
+    Ok(())
 }
 
 #[cfg(test)]

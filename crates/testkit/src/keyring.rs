@@ -39,6 +39,28 @@ pub(crate) fn configure(datadir: &Path, folder: &Path) -> Result<()> {
 
 /// mysqld through links under `root`, beside which the manifests refer to the data directory.
 pub(crate) fn mysqld_with_components(install: &Install, root: &Path) -> Result<Command> {
+    let (manifest, configuration) = (
+        r#"{ "read_local_manifest": true }"#,
+        r#"{ "read_local_config": true }"#,
+    );
+    linked_mysqld(install, root, manifest, configuration)
+}
+
+/// mysqld through links under `root`, with a keyring of its own in the file `keys`, whatever data
+/// directory it is started on.
+pub(crate) fn mysqld_with_keyring(install: &Install, root: &Path, keys: &Path) -> Result<Command> {
+    let keys = keys.to_str().context("a path that is not UTF-8")?;
+    let configuration = format!(r#"{{ "path": "{keys}", "read_only": false }}"#);
+    let manifest = r#"{ "components": "file://component_keyring_file" }"#;
+    linked_mysqld(install, root, manifest, &configuration)
+}
+
+fn linked_mysqld(
+    install: &Install,
+    root: &Path,
+    manifest: &str,
+    configuration: &str,
+) -> Result<Command> {
     let programs = root.join("sbin");
     let plugins = root.join("plugin");
     if !programs.exists() {
@@ -47,17 +69,14 @@ pub(crate) fn mysqld_with_components(install: &Install, root: &Path) -> Result<C
             let entry = entry?;
             symlink(entry.path(), plugins.join(entry.file_name()))?;
         }
-        let configuration = plugins.join(CONFIGURATION);
-        if configuration.exists() {
-            fs_err::remove_file(&configuration)?;
+        let place = plugins.join(CONFIGURATION);
+        if place.exists() {
+            fs_err::remove_file(&place)?;
         }
-        fs_err::write(configuration, r#"{ "read_local_config": true }"#)?;
+        fs_err::write(place, configuration)?;
         fs_err::create_dir(&programs)?;
         symlink(install.mysqld(), programs.join("mysqld"))?;
-        fs_err::write(
-            programs.join(MANIFEST),
-            r#"{ "read_local_manifest": true }"#,
-        )?;
+        fs_err::write(programs.join(MANIFEST), manifest)?;
     }
     Ok(install.mysqld_at(&programs.join("mysqld"), Some(&plugins)))
 }

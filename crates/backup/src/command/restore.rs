@@ -6,7 +6,7 @@ use crate::pitr::{PointInTime, Prepared, ReplayReport};
 use crate::recipient::{DataDirectoryRecipient, Recipient, Target, free_space};
 use crate::set::{BackupSet, BinlogPosition, CloneRecord, LsnRecord, SetId};
 use crate::{EncryptionKey, Error, Job, Result, engine};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -81,14 +81,17 @@ pub fn restore_until(
 }
 
 /// The commands of MySQL's own programs that do the same as [`restore_until`]. The binary logs are
-/// checked, nothing is changed.
+/// checked, and the key, which comes from `key_file`; nothing is changed.
 pub fn restore_commands(
     request: &RestoreRequest,
+    key_file: Option<&Path>,
     point: &PointInTime,
     job: &Job,
 ) -> Result<String> {
     let chain = Chain::find(&request.set, &request.chain)?;
-    Ok(Prepared::new(point, &chain, job)?.commands(request))
+    let prepared = Prepared::new(point, &chain, job)?;
+    ChainDonor::new(chain)?.unsealed(request.encryption_key.as_ref())?;
+    Ok(prepared.commands(request, key_file))
 }
 
 /// Of a directory whose keys are wrapped by the built-in master key.

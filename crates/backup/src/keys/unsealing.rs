@@ -8,6 +8,8 @@ use crate::set::BackupSet;
 use crate::set::layout::SEALED_KEYS;
 use crate::{Error, Result};
 use innodb::flags::SpaceFlags;
+use innodb::lsn::Lsn;
+use innodb::redo::{BLOCK_SIZE, BlockState, classify_block};
 use std::fmt;
 use std::path::Path;
 
@@ -75,6 +77,17 @@ impl Unsealing {
             place.copy_from_slice(&open);
         }
         Ok(())
+    }
+
+    /// A block of the redo log, encrypted, in plain, if one of the keys is its own: those of a set may
+    /// be older than the log, and who has none of its keys has none of that. Its checksum tells.
+    pub(crate) fn plain_redo_block(&self, block: &[u8], at: Lsn) -> Option<[u8; BLOCK_SIZE]> {
+        let keys = self.sets.iter().filter_map(|keys| keys.get(&REDO_SPACE));
+        let mut plain = keys.filter_map(|key| key.decrypt_redo_block(block).ok());
+        plain.find(|plain| {
+            let state = classify_block(plain, at);
+            matches!(state, BlockState::Full | BlockState::Partial { .. })
+        })
     }
 
     fn key(&self, space: u32, path: &Path) -> Result<&innodb::encryption::TablespaceKey> {

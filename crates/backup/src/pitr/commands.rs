@@ -7,8 +7,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 impl Prepared {
-    /// The commands that restore a set and replay the same transactions.
-    pub(crate) fn commands(&self, request: &RestoreRequest) -> String {
+    /// The commands that restore a set and replay the same transactions; `key_file` is where the
+    /// request has its key from.
+    pub(crate) fn commands(&self, request: &RestoreRequest, key_file: Option<&Path>) -> String {
         let to = &request.to;
         let socket = quoted(&to.join("mysql.sock").to_string_lossy());
         let mut text = String::from("# restore the set\ninnoclone restore");
@@ -16,6 +17,15 @@ impl Prepared {
         let _ = write!(text, " {} --to {}", path(&request.set), path(to));
         for place in &request.chain {
             let _ = write!(text, " --chain {}", path(place));
+        }
+        if let Some(file) = key_file {
+            let _ = write!(text, " --encryption-key-file {}", path(file));
+        }
+        if request.force {
+            text.push_str(" --force");
+        }
+        if let Some((user, group)) = request.owner {
+            let _ = write!(text, " --owner {user}:{group}");
         }
         let _ = write!(
             text,

@@ -263,7 +263,8 @@ impl Clone {
         let ran = donor.donor().and_then(|mut chain| {
             let job = Job::new(&donor.options.job, Arc::clone(&self.cancelled));
             let flow = Arc::clone(&self.flow);
-            let recipient = WireRecipient::new(flow, self.from.clone(), chain.chain().last())?;
+            let recipient =
+                WireRecipient::new(flow, self.from.clone(), chain.chain().last(), chain.keys())?;
             let recipient: Arc<dyn Recipient> = Arc::new(recipient);
             engine::run(&mut chain, &recipient, &job)
         });

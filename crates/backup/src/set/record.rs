@@ -2,7 +2,7 @@
 //!
 //! | content | stored |
 //! |---|---|
-//! | full | the base: all bytes, or all that there were at first; then, if pages were copied again, the delta that is laid over it, and its meta |
+//! | full | the base: all bytes, or all that there were at first; then, of tablespaces in a compressed set, the delta that is laid over it, and its meta |
 //! | delta, whole | the delta and its meta |
 
 use super::{Content, FileRecord, Manifest, StoredFile};

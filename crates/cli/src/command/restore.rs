@@ -52,7 +52,9 @@ impl RestoreArgs {
             return Answer::done("restore", &report);
         };
         if self.until.print_commands {
-            let commands = |job: &backup::Job| restore_commands(&request, &point, job);
+            let key = self.key.path(&settings.options)?;
+            let commands =
+                |job: &backup::Job| restore_commands(&request, key.as_deref(), &point, job);
             let text = job::run(&options, settings, commands)?;
             return Answer::new("commands", &text, text.clone(), Ending::Told);
         }

@@ -98,6 +98,11 @@ impl ChainDonor {
         !self.keys.is_empty()
     }
 
+    /// The keys that are given back.
+    pub(crate) fn keys(&self) -> &Unsealing {
+        &self.keys
+    }
+
     /// The chain.
     pub fn chain(&self) -> &Chain {
         &self.chain

@@ -3,7 +3,7 @@
 //! | file | stored as | compressed |
 //! |---|---|---|
 //! | made of pages, delivered whole to a full | `x.zstd` | as it comes |
-//! | its pages copied again | `x.delta.zstd` | at the end, out of an image of the file with only those |
+//! | its pages copied again, or none | `x.delta.zstd` | at the end, out of an image of the file with only those |
 //! | changed pages of an increment | `x.delta.zstd` | at the end, out of the delta |
 //! | redo, non-InnoDB tables | `x.zstd` | at the end, out of the file |
 //!
@@ -105,6 +105,8 @@ impl BackupSetRecipient {
         for file in self.all_files() {
             if self.tree.has((file.desc.id, Part::Raw)) {
                 sources.push(self.open_source(packing, &file)?);
+            } else if file.desc.space.is_some() {
+                self.add_empty_delta(packing, &file.desc)?;
             }
         }
         let bytes: u64 = sources.iter().map(|source| source.length).sum();
@@ -131,6 +133,14 @@ impl BackupSetRecipient {
             }
         })?;
         packing.packer.wait()
+    }
+
+    /// Puts a delta without pages beside a file of which none was copied again. Whoever takes the
+    /// deltas of a set for the list of its tablespaces, as GreatSQL does, finds all of them.
+    fn add_empty_delta(&self, packing: &Packing, desc: &FileDesc) -> Result<()> {
+        self.add_meta(desc)?;
+        self.add_part(desc, Part::Delta)?;
+        packing.packer.open((desc.id, Part::Delta), 0, None)
     }
 
     /// Creates the file that is compressed out of what there is of `file`.

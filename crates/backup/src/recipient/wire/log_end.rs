@@ -6,13 +6,14 @@
 
 use crate::files::FileKind;
 use crate::io::Original;
+use crate::keys::Unsealing;
 use crate::set::{BackupSet, FileRecord};
 use crate::{Error, Result};
 use innodb::geometry::PageSize;
 use innodb::lsn::Lsn;
 use innodb::redo::{
     BLOCK_SIZE, BlockHeader, BlockState, HEADER_AREA, RedoFileHeader, classify_block, continue_log,
-    empty_block,
+    cut_block, empty_block,
 };
 use innodb::trx_sys::{RecordedPosition, position_log};
 
@@ -27,9 +28,9 @@ pub(super) struct LogEnd {
 }
 
 impl LogEnd {
-    /// The end of the log of `set`. `None` when it is encrypted: nobody without the key goes on with
-    /// it.
-    pub(super) fn of(set: &BackupSet) -> Result<Option<Self>> {
+    /// The end of the log of `set`. `None` when it is encrypted and its key is not among `keys`: nobody
+    /// without it goes on with the log. Servers take blocks in plain behind encrypted ones.
+    pub(super) fn of(set: &BackupSet, keys: &Unsealing) -> Result<Option<Self>> {
         let manifest = set.manifest();
         let position = RecordedPosition {
             file: manifest.binlog.file.clone(),
@@ -48,7 +49,7 @@ impl LogEnd {
         redo.sort_by_key(|file| std::cmp::Reverse(super::redo_number(&file.name).unwrap_or(0)));
         for record in redo {
             if let Some((file, offset)) = find(set, record, end)? {
-                return Self::in_file(file, record, offset, end, &log);
+                return Self::in_file(file, record, offset, end, &log, keys);
             }
         }
         Err(Error::damaged(
@@ -64,15 +65,26 @@ impl LogEnd {
         offset: u64,
         mut end: Lsn,
         log: &[u8],
+        keys: &Unsealing,
     ) -> Result<Option<Self>> {
         let mut block = [0; BLOCK_SIZE];
         if file.size().saturating_sub(offset) >= BLOCK_SIZE as u64 {
             file.read_at(offset, &mut block)?;
         }
-        if BlockHeader::parse(&block).is_ok_and(|header| header.encrypted) {
-            return Ok(None);
-        }
         let at = end.block_start();
+        if let Ok(header) = BlockHeader::parse(&block)
+            && header.encrypted
+        {
+            let Some(plain) = keys.plain_redo_block(&block, at) else {
+                return Ok(None);
+            };
+            block = plain;
+            // Who made the set did not have the key, and kept the block whole.
+            if u32::from(header.data_len) > end.offset_in_block() {
+                let cut = cut_block(&mut block, end);
+                cut.map_err(|error| Error::damaged(file.path(), error))?;
+            }
+        }
         // The log has filled the block before: it goes on behind the header of one not begun yet.
         if end.offset_in_block() <= EMPTY && classify_block(&block, at) == BlockState::NotYetWritten
         {

@@ -25,6 +25,7 @@ use self::layout::{Layout, Place};
 use self::log_end::LogEnd;
 use super::{Recipient, Snapshot, StagePlan};
 use crate::files::FileKind;
+use crate::keys::Unsealing;
 use crate::set::{BackupSet, BinlogPosition};
 use crate::{Error, FileDesc, FileId, Job, Result, Stage};
 use ::wire::clone::Received;
@@ -62,13 +63,18 @@ struct Plan {
 }
 
 impl WireRecipient {
-    /// A recipient at the other end of `flow`, of the state of `set`.
-    pub(crate) fn new(flow: Arc<Flow>, from: From, set: &BackupSet) -> Result<Self> {
+    /// A recipient at the other end of `flow`, of the state of `set`, whose keys are among `keys`.
+    pub(crate) fn new(
+        flow: Arc<Flow>,
+        from: From,
+        set: &BackupSet,
+        keys: &Unsealing,
+    ) -> Result<Self> {
         Ok(Self {
             flow,
             from,
             binlog: set.manifest().binlog.clone(),
-            log_end: LogEnd::of(set)?,
+            log_end: LogEnd::of(set, keys)?,
             plan: Mutex::default(),
         })
     }

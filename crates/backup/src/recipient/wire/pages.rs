@@ -11,7 +11,7 @@ use innodb::trx_sys::{self, RecordedPosition, TRX_SYS_PAGE};
 /// date only while a clone of it runs.
 ///
 /// The log may write older positions over it: what [`LogEnd`](super::log_end::LogEnd) is for. It
-/// cannot go on with a log that is encrypted, where this is what counts.
+/// cannot go on with an encrypted log without its key: there this is what counts.
 ///
 /// `bytes` are whole pages at `offset` of a file of `space`.
 pub(super) fn put_position(

@@ -6,7 +6,7 @@ use std::path::Path;
 /// What a set is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A full one: with a suffix there are pages beside the files.
+    /// A full one: with a suffix every tablespace has a delta beside it.
     Full,
     /// A full one that was compressed and is not any more.
     FullWithPages,
@@ -19,6 +19,7 @@ pub(super) fn check(set: &Path, kind: Kind, suffix: &str) {
     let names = files(set);
     let dot = if suffix.is_empty() { "" } else { "." };
     let stored = |name: &str| format!("{name}{dot}{suffix}");
+    let has_deltas = kind != Kind::Full || !suffix.is_empty();
     let mut expected = BTreeSet::new();
     for space in [
         "ibdata1",
@@ -31,7 +32,7 @@ pub(super) fn check(set: &Path, kind: Kind, suffix: &str) {
         if kind != Kind::Increment {
             expected.insert(stored(space));
         }
-        if kind == Kind::Increment {
+        if has_deltas {
             expected.insert(stored(&format!("{space}.delta")));
             expected.insert(format!("{space}.meta"));
         }
@@ -48,8 +49,15 @@ pub(super) fn check(set: &Path, kind: Kind, suffix: &str) {
     assert_eq!(found, expected, "{names:?}");
     assert!(!names.contains("#clone/#status_in_progress"));
     for name in &names {
-        // Pages of a full are beside the files of which some changed, and only there.
+        // A server that applies a set drops the tablespaces that have no delta in it.
+        let plain = name.strip_suffix(&stored("")).unwrap_or(name);
+        if ends_in(plain, "ibd") || plain.starts_with("undo_") && !plain.contains('.') {
+            let pair = [stored(&format!("{plain}.delta")), format!("{plain}.meta")];
+            let there = pair.each_ref().map(|name| names.contains(name));
+            assert_eq!(there, [has_deltas; 2], "{name}");
+        }
         if let Some((space, _)) = name.split_once(".delta") {
+            assert!(has_deltas, "{name}");
             assert!(names.contains(&format!("{space}.meta")), "{name}");
         }
         let size = std::fs::metadata(set.join(name)).unwrap().len();
