@@ -50,3 +50,5 @@ done
 rm "$fuzz/corpus/index"
 mkdir -p "$fuzz/corpus/statement"
 grep -v '^--' "$fuzz/../crates/sql/tests/queries.sql" | split -l 1 -a 3 - "$fuzz/corpus/statement/query."
+mkdir -p "$fuzz/corpus/option_file"
+printf '[client]\nuser = root # me\npassword = "a\\"b"\n!includedir /etc/my.cnf.d\n' >"$fuzz/corpus/option_file/plain"

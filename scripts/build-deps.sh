@@ -3,6 +3,7 @@
 # and zstd and lz4, which tests let read our files.
 # On a Debian machine, as root, it is installed; elsewhere the missing package is named.
 set -eu
+. "$(dirname "$0")/attempt.sh"
 
 missing=
 command -v cc >/dev/null 2>&1 || missing="gcc libc6-dev"
@@ -15,9 +16,8 @@ if [ -n "$missing" ]; then
         echo "build-deps: error: please install:$(printf ' %s' $missing)" >&2
         exit 1
     fi
-    apt-get -q update
     # shellcheck disable=SC2086 # a list of packages
-    DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $missing
+    attempt install_packages $missing
 fi
 command -v cargo >/dev/null 2>&1 || {
     echo "build-deps: error: cargo is missing: install Rust from https://rustup.rs" >&2

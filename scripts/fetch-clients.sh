@@ -6,6 +6,7 @@
 # versions below or the interpreters have changed. Python and Node are taken from PATH; where they are missing they
 # are installed, on a Debian machine as root; elsewhere the missing package is named.
 set -eu
+. "$(dirname "$0")/attempt.sh"
 
 # PyMySQL needs cryptography to send a password to an account of caching_sha2_password without TLS.
 python_packages="PyMySQL==1.2.4 cryptography==50.0.2 mysql-connector-python==26.10.0"
@@ -20,6 +21,8 @@ mkdir -p "$cache" || fail "cannot create $cache"
 cache=$(cd "$cache" && pwd)
 target=$cache/clients
 log=$cache/clients-fetch.log
+
+logged() { "$@" >>"$log" 2>&1; }
 
 # --- what runs them -------------------------------------------------------------------------------------------------
 has() { command -v "$1" >/dev/null 2>&1 && "$@" >/dev/null 2>&1; }
@@ -36,8 +39,7 @@ install_missing() {
         fail "please install:$(printf ' %s' $missing)"
     fi
     say "installing$(printf ' %s' $missing)"
-    { apt-get -q update &&
-        DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $missing; } >>"$log" 2>&1 || {
+    attempt logged install_packages $missing || {
         tail -n 15 "$log" >&2
         fail "apt-get could not install$(printf ' %s' $missing); the whole log is $log"
     }
@@ -65,28 +67,22 @@ missing_packages
 [ -z "$missing" ] || install_missing
 
 # --- download -------------------------------------------------------------------------------------------------------
-attempt() {
-    tries=0
-    until "$@" >>"$log" 2>&1; do
-        tries=$((tries + 1))
-        if [ "$tries" -ge 3 ]; then
-            tail -n 15 "$log" >&2
-            fail "'$*' fails; the whole log is $log"
-        fi
-        say "attempt $tries failed, trying again"
-        sleep $((tries * 5))
-    done
+fetch() {
+    attempt logged "$@" || {
+        tail -n 15 "$log" >&2
+        fail "'$*' fails; the whole log is $log"
+    }
 }
 say "downloading $python_packages $node_packages"
 rm -rf "$target"
 mkdir -p "$target/node"
-attempt python3 -m venv --clear "$target/python"
+fetch python3 -m venv --clear "$target/python"
 # Wheels only: nothing is compiled here.
-attempt "$target/python/bin/python" -m pip --disable-pip-version-check --no-input install --only-binary=:all: \
+fetch "$target/python/bin/python" -m pip --disable-pip-version-check --no-input install --only-binary=:all: \
     $python_packages
 # Without a package.json of its own, npm would look for one in the folders above.
 echo '{ "private": true }' >"$target/node/package.json"
-attempt npm install --prefix "$target/node" --ignore-scripts --no-audit --no-fund --no-update-notifier \
+fetch npm install --prefix "$target/node" --ignore-scripts --no-audit --no-fund --no-update-notifier \
     --save-exact $node_packages
 
 # What was fetched can be loaded by what will run it.

@@ -9,6 +9,7 @@
 #   INNOCLONE_MYSQL_ROOT   a folder unpacked like that (it has usr/sbin/mysqld)
 #   MYSQLD                 the path of a mysqld; its client programs are taken from the same folder or from PATH
 set -eu
+. "$(dirname "$0")/attempt.sh"
 
 say()  { printf '%s\n' "fetch-mysql: $*"; }
 fail() { printf '%s\n' "fetch-mysql: error: $*" >&2; exit 1; }
@@ -111,23 +112,18 @@ private_apt() {
         -o APT::Sandbox::User="$(id -un)" -o Debug::NoLocking=1 \
         -o Acquire::Languages=none -o Acquire::Retries=3 "$@" >>"$work/log" 2>&1
 }
-attempt() {
-    tries=0
-    until "$@"; do
-        tries=$((tries + 1))
-        if [ "$tries" -ge 4 ]; then
-            tail -n 15 "$work/log" >&2
-            fail "apt could not fetch MySQL from $uri (suite sid, $arch); the whole log is $work/log. \
-Set MYSQLD or INNOCLONE_MYSQL_ROOT to use a server you have."
-        fi
-        say "attempt $tries failed, trying again"
-        sleep $((tries * 5))
-    done
+# The lists are fetched anew each time: what they name is gone from a mirror that was updated since.
+fetch() {
+    private_apt update -o APT::Update::Error-Mode=any &&
+        private_apt install --no-install-recommends --download-only -y mysql-server-core mysql-client-core
 }
 
 say "downloading mysql-server-core and mysql-client-core (sid, $arch) from $uri"
-attempt private_apt update -o APT::Update::Error-Mode=any
-attempt private_apt install --no-install-recommends --download-only -y mysql-server-core mysql-client-core
+attempt fetch || {
+    tail -n 15 "$work/log" >&2
+    fail "apt could not fetch MySQL from $uri (suite sid, $arch); the whole log is $work/log. \
+Set MYSQLD or INNOCLONE_MYSQL_ROOT to use a server you have."
+}
 count=0
 for deb in "$work"/cache/archives/*.deb; do
     dpkg -x "$deb" "$work/root" >>"$work/log" 2>&1 || fail "cannot unpack $deb (disk full?)"

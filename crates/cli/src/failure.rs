@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 
 use serde::Serialize;
+use wire::Endpoint;
 
 use crate::option_file::OptionFileError;
 
@@ -95,6 +96,7 @@ impl Failure {
             Self::Job(error) => error.hint().or_else(|| connection_hint(error.code())),
             Self::Catalogue(error) => error.hint().or_else(|| catalogue_hint(error)),
             Self::Sql(error) => error.hint.clone(),
+            Self::System { source, .. } => listen_hint(source),
             _ => None,
         }
     }
@@ -170,6 +172,31 @@ fn connection_hint(code: u16) -> Option<String> {
         _ => return None,
     };
     Some(text.to_owned())
+}
+
+/// What to do when clients cannot be awaited where the user wants it.
+fn listen_hint(error: &io::Error) -> Option<String> {
+    use io::ErrorKind as Kind;
+    let wire::Error::Listen { endpoint, source } = error.get_ref()?.downcast_ref()? else {
+        return None;
+    };
+    Some(match (endpoint, source.kind()) {
+        (Endpoint::Tcp { port, .. }, Kind::AddrInUse) => format!(
+            "Another program listens at port {port}: a server, or another innoclone? Stop it, or name another \
+             port by --listen."
+        ),
+        (Endpoint::Socket(path), Kind::AddrInUse) => format!(
+            "{} is no socket, or another program listens there. Name another path by --listen.",
+            path.display()
+        ),
+        (_, Kind::AddrNotAvailable) => {
+            "This host has no such address. Name one of its own by --listen.".to_owned()
+        }
+        (Endpoint::Tcp { .. }, Kind::PermissionDenied) => {
+            "Ports below 1024 are for root. Name another one by --listen.".to_owned()
+        }
+        _ => return None,
+    })
 }
 
 fn catalogue_hint(error: &catalogue::Error) -> Option<String> {
@@ -275,7 +302,7 @@ mod tests {
         let failure = Failure::from(backup::Error::Server {
             action: "connect to the server",
             source: wire::Error::Connect {
-                endpoint: wire::Endpoint::Socket("/s".into()),
+                endpoint: Endpoint::Socket("/s".into()),
                 source: io::Error::other("gone"),
             },
         });

@@ -159,6 +159,20 @@ fn problems_end_with_three_and_never_with_ok() {
 }
 
 #[test]
+fn what_is_in_the_place_of_a_file_stays_and_is_named() {
+    let world = World::new(Algorithm::Zstd);
+    fs::write(world.path("ibdata1"), "precious").unwrap();
+    let ended = world.run(&["--remove-original"]).expect(3);
+    let told = format!(
+        "'{}' exists, and is not what the compressed file holds",
+        world.path("ibdata1").display()
+    );
+    assert!(ended.stdout.contains(&told), "{}", ended.stdout);
+    assert_eq!(fs::read(world.path("ibdata1")).unwrap(), b"precious");
+    assert!(world.stored("ibdata1", Algorithm::Zstd).exists());
+}
+
+#[test]
 fn what_is_no_compressed_file_is_an_error() {
     let world = World::new(Algorithm::Zstd);
     let mut command = innoclone(&world.dir.path().join("state"));

@@ -14,7 +14,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use testkit::{Scratch, Server, ServerOptions};
+use testkit::{FreePort, Scratch, Server, ServerOptions};
 
 #[test]
 fn every_command_of_the_guide_does_what_it_says() {
@@ -26,9 +26,15 @@ fn every_command_of_the_guide_does_what_it_says() {
         ..ServerOptions::default()
     });
     let server = server.unwrap();
+    // A reader's host has these ports free; this one need not.
+    let ports = PORTS.map(|named| (named, FreePort::new().unwrap()));
     let mut shell = Shell::start(&server);
     for step in &steps {
-        let (status, output) = shell.run(&step.command);
+        let mut command = step.command.clone();
+        for (named, port) in &ports {
+            command = command.replace(named, &port.number().to_string());
+        }
+        let (status, output) = shell.run(&command);
         let told = format!(
             "docs/guide.md:{}: $ {}\nstatus {status}, output:\n{output}",
             step.line, step.command
@@ -198,7 +204,10 @@ impl Drop for Shell {
 }
 
 const END: &str = "--end-of-step--";
-const PATIENCE: Duration = Duration::from_secs(300);
+/// The ports that the guide's programs listen at.
+const PORTS: [&str; 2] = ["33067", "33068"];
+/// Before a command is taken for hanging.
+const PATIENCE: Duration = Duration::from_secs(900);
 
 #[test]
 fn steps_are_found_with_their_output() {

@@ -272,7 +272,8 @@ fn page_tracking_is_switched_and_shown() {
 fn a_signal_cancels_with_1317_and_the_history_says_so() {
     let world = World::new();
     let to = world.path("to");
-    // Some 60 MiB: it takes a minute unless it is cancelled.
+    // It takes a quarter of an hour unless it is cancelled.
+    world.server.make_large(1024).unwrap();
     let mut command = world.to_server(&["backup", "--to", &to, "--read-rate", "1"]);
     let child = command
         .stdout(Stdio::piped())
@@ -285,7 +286,7 @@ fn a_signal_cancels_with_1317_and_the_history_says_so() {
         .iter()
         .any(|row| row["STATE"] == "In Progress")
     {
-        assert!(begin.elapsed() < Duration::from_secs(30), "never began");
+        assert!(begin.elapsed() < Duration::from_secs(300), "never began");
         std::thread::sleep(Duration::from_millis(100));
     }
     let killed = Command::new("kill")
@@ -299,7 +300,6 @@ fn a_signal_cancels_with_1317_and_the_history_says_so() {
         "{}",
         ended.stderr
     );
-    assert!(begin.elapsed() < Duration::from_secs(50));
     let history = world.history();
     let row = history.last().unwrap();
     assert_eq!(

@@ -217,6 +217,25 @@ fn what_is_wrong_is_one_line_with_a_number_and_what_to_do() {
     }
 
     let socket = format!("--socket={}", server.socket().display());
+    // Found out before anything travels, as here.
+    server
+        .sql("CREATE USER far@localhost; GRANT BACKUP_ADMIN ON *.* TO far@localhost")
+        .unwrap();
+    let from = format!("far@127.0.0.1:{}", server.port());
+    let words = ["backup", "--from", &from, "--to", &out, "--start-lsn"];
+    let words = [&words[..], &["9999999999999"]].concat();
+    let ended = world.run_alone(&words);
+    refused(
+        &world,
+        &ended,
+        (
+            &words,
+            3803,
+            "the donor's current LSN",
+            "a set of this server",
+        ),
+    );
+
     let users: [Case<'_>; 2] = [
         (&["--user=few"], 1227, "BACKUP_ADMIN", "GRANT BACKUP_ADMIN"),
         (&["--user=nobody"], 1045, "Access denied", "--user"),

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use common::{Ended, innoclone, run};
 use tempfile::TempDir;
+use testkit::ClosedPort;
 
 struct World {
     dir: TempDir,
@@ -211,7 +212,9 @@ fn a_server_that_is_down_is_mysqls_error_2002_with_a_hint() {
 
 #[test]
 fn tcp_that_nobody_listens_on_is_2003() {
-    let words = ["page-track", "status", "-h127.0.0.1", "-P1", "--json"];
+    let closed = ClosedPort::new().unwrap();
+    let port = format!("-P{}", closed.number());
+    let words = ["page-track", "status", "-h127.0.0.1", &port, "--json"];
     let ended = World::new().run(&words).expect(1);
     assert_eq!(ended.json()["error"]["code"], 2003);
     let log = ended.log();
@@ -224,7 +227,9 @@ fn tcp_that_nobody_listens_on_is_2003() {
 
 #[test]
 fn a_password_on_the_command_line_is_warned_of_and_never_shown() {
-    let words = ["page-track", "status", "-h127.0.0.1", "-P1", "-phunter2"];
+    let closed = ClosedPort::new().unwrap();
+    let port = format!("-P{}", closed.number());
+    let words = ["page-track", "status", "-h127.0.0.1", &port, "-phunter2"];
     let ended = World::new().run(&words).expect(1);
     assert!(ended.stderr.contains("WARN"));
     assert!(!ended.stderr.contains("hunter2"));
@@ -297,6 +302,37 @@ fn an_answer_that_cannot_be_written_is_a_failure() {
         .unwrap();
     let status = command.arg("history").stdout(full).status().unwrap();
     assert_eq!(status.code(), Some(1));
+}
+
+#[test]
+fn where_nobody_can_listen_is_told_with_what_to_do() {
+    let world = World::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap();
+    let file = world.path("file");
+    std::fs::write(&file, "").unwrap();
+    for (at, named, hint) in [
+        (taken.to_string(), taken.port().to_string(), "another port"),
+        (
+            file.display().to_string(),
+            file.display().to_string(),
+            "another path",
+        ),
+        // For documents: nobody has it.
+        (
+            "192.0.2.1:0".to_owned(),
+            "192.0.2.1".to_owned(),
+            "one of its own",
+        ),
+    ] {
+        let words = ["serve", "--allow-plain-tcp", "--listen", &at];
+        let ended = world.run(&words).expect(1);
+        let told: Vec<&str> = ended.stderr.lines().rev().take(2).collect();
+        assert!(told[1].starts_with("innoclone: ERROR 1105 (HY000): start to listen: "));
+        assert!(told[1].contains(&named), "{}", ended.stderr);
+        assert!(told[0].starts_with("hint: "), "{}", ended.stderr);
+        assert!(told[0].contains(hint), "{}", ended.stderr);
+    }
 }
 
 #[test]

@@ -186,7 +186,7 @@ impl Install {
                     .into_iter()
                     .find(|path| path.is_file())
                     .unwrap_or_else(|| PathBuf::from(program));
-                let mut command = Command::new(found);
+                let mut command = self.run(&found);
                 command.arg("--no-defaults");
                 command
             }
@@ -202,11 +202,29 @@ impl Install {
             } => {
                 let mut command = Command::new(loader);
                 command.arg("--library-path").arg(library_path).arg(program);
+                forget_environment(&mut command);
                 command
             }
-            Place::Host => Command::new(program),
+            Place::Host => {
+                let mut command = Command::new(program);
+                forget_environment(&mut command);
+                command
+            }
         }
     }
+}
+
+/// Takes from a command what its user has set for servers of his own: `MYSQL_PWD`, `MYSQL_HOST` and
+/// the like, a file of logins (which is read in spite of `--no-defaults`), and the service manager
+/// that a server reports to.
+pub(crate) fn forget_environment(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("MYSQL") {
+            command.env_remove(&name);
+        }
+    }
+    command.env_remove("NOTIFY_SOCKET");
+    command.env("MYSQL_TEST_LOGIN_FILE", "/nonexistent/logins");
 }
 
 const SCRIPT: &str = "#!/bin/sh

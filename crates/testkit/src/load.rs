@@ -9,6 +9,16 @@ use crate::random::Random;
 use crate::{Client, Result, Server};
 
 impl Server {
+    /// Makes the server larger by a file of `mebibytes` zeros, schema `large`, in no time: a copy of
+    /// it that is limited to a mebibyte a second cannot be over by luck.
+    pub fn make_large(&self, mebibytes: u32) -> Result<()> {
+        let table = "CREATE TABLE large.t (id INT PRIMARY KEY)";
+        self.sql(&format!(
+            "CREATE SCHEMA large; {table} AUTOEXTEND_SIZE={mebibytes}M"
+        ))
+        .map(drop)
+    }
+
     /// Fills schema `sbtest` with `tables` tables `sbtest1…` of `rows` rows each, as sysbench's
     /// OLTP tests have them: `id`, `k` with an index, `c` CHAR(120) and `pad` CHAR(60) of random
     /// digit groups. A row takes about 220 bytes on disk, so five million rows are about 1 GB.

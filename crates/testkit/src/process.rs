@@ -61,6 +61,7 @@ impl Guarded {
             .arg(output)
             .arg(remove.unwrap_or(Path::new("")));
         shell.arg(command.get_program()).args(command.get_args());
+        crate::install::forget_environment(&mut shell);
         let mut shell = shell
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

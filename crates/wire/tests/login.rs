@@ -7,8 +7,8 @@ mod support;
 use std::sync::{LazyLock, Mutex};
 
 use innoclone_wire::{ConnectOptions, Endpoint, Error, SslMode};
-use support::{chain, connect, refused, socket, tcp, user};
-use testkit::Server;
+use support::{addresses, chain, connect, refused, socket, tcp, user};
+use testkit::{ClosedPort, Server};
 
 static SERVER: LazyLock<Server> = LazyLock::new(|| {
     let server = support::start(&[]);
@@ -139,7 +139,7 @@ fn an_account_that_requires_tls_gets_in_with_tls_only() {
 
 #[test]
 fn names_addresses_and_ipv6_are_reached() {
-    for host in ["127.0.0.1", "::1", "localhost"] {
+    for host in [&addresses()[..], &["localhost"]].concat() {
         let mut connection = connect(&user(tcp(&SERVER, host), "sha2", "pass"));
         assert_eq!(
             connection.query_value::<u8>("SELECT 1").unwrap(),
@@ -186,11 +186,8 @@ fn nobody_listening_is_a_connect_error_with_the_client_librarys_number() {
         chain(&error)
     );
 
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let closed = ClosedPort::new().unwrap();
+    let port = closed.number();
     let endpoint = Endpoint::Tcp {
         host: "127.0.0.1".into(),
         port,

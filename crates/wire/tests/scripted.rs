@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use innoclone_wire::{ConnectOptions, Connection, Endpoint, Error, SslMode};
 use proptest::prelude::*;
-use support::refused;
+use support::{PATIENCE, refused};
 
 /// Sends all of `script` to the first client, then listens to its end; returns what it heard.
 fn serve(script: Vec<u8>) -> (ConnectOptions, JoinHandle<Vec<u8>>) {
@@ -34,7 +34,7 @@ fn serve(script: Vec<u8>) -> (ConnectOptions, JoinHandle<Vec<u8>>) {
         },
         password: Some("secret".into()),
         ssl_mode: SslMode::Disabled,
-        connect_timeout: Duration::from_secs(5),
+        connect_timeout: PATIENCE,
         ..ConnectOptions::default()
     };
     (options, server)
@@ -222,7 +222,7 @@ fn a_server_that_says_nothing_is_a_timeout() {
         ..ConnectOptions::default()
     });
     assert!(matches!(error, Error::Timeout { .. }), "{error}");
-    assert!(before.elapsed() < Duration::from_secs(5));
+    assert!(before.elapsed() < PATIENCE);
 }
 
 /// Whole conversations that end well when nobody touches them.
@@ -260,7 +260,7 @@ fn converse(bytes: Vec<u8>) -> Result<usize, Error> {
         ..options
     };
     let rows = Connection::connect(&options).and_then(|mut connection| {
-        connection.set_read_timeout(Some(Duration::from_secs(5)))?;
+        connection.set_read_timeout(Some(PATIENCE))?;
         connection.query("SELECT c").map(|rows| rows.len())
     });
     server.join().expect("the server ends when its client does");

@@ -384,24 +384,38 @@ fn stopping_interrupts_and_ends_everybody() {
 
 #[test]
 fn too_many_slow_and_silent_clients_are_turned_away() {
+    let silent = |at: &Serving| TcpStream::connect(("127.0.0.1", at.port)).unwrap();
     let options = ServerOptions {
         max_connections: 2,
+        login_timeout: support::PATIENCE,
+        ..with_tls()
+    };
+    let at = serve(options, known());
+    let both = (silent(&at), silent(&at));
+    wait_until("both are in", || at.server.connections().count() == 2);
+    let mut heard = Vec::new();
+    let _ = silent(&at).read_to_end(&mut heard);
+    assert_eq!(&heard[4..7], b"\xff\x10\x04", "too many connections");
+    drop(both);
+
+    let options = ServerOptions {
         login_timeout: Duration::from_millis(300),
+        ..with_tls()
+    };
+    let at = serve(options, known());
+    let (mut first, mut second) = (silent(&at), silent(&at));
+    // A byte now and then is no login.
+    let _ = second.write_all(&[1]);
+    let _ = first.read_to_end(&mut Vec::new());
+    let _ = second.read_to_end(&mut Vec::new());
+    wait_until("both are out", || at.server.connections().count() == 0);
+
+    let options = ServerOptions {
+        login_timeout: support::PATIENCE,
         idle_timeout: Duration::from_millis(300),
         ..with_tls()
     };
     let at = serve(options, known());
-    let silent = || TcpStream::connect(("127.0.0.1", at.port)).unwrap();
-    let (mut first, mut second) = (silent(), silent());
-    wait_until("both are in", || at.server.connections().count() == 2);
-    // A byte now and then is no login.
-    let _ = second.write_all(&[1]);
-    let mut heard = Vec::new();
-    let _ = silent().read_to_end(&mut heard);
-    assert_eq!(&heard[4..7], b"\xff\x10\x04", "too many connections");
-    let _ = first.read_to_end(&mut Vec::new());
-    let _ = second.read_to_end(&mut Vec::new());
-    wait_until("both are out", || at.server.connections().count() == 0);
     let mut idle = connect(&user(at.tcp(), "u", "secret"));
     wait_until("it is out", || at.server.connections().count() == 0);
     assert!(idle.ping().unwrap_err().is_connection_lost());

@@ -7,7 +7,7 @@ mod support;
 use std::sync::LazyLock;
 
 use innoclone_wire::{ConnectOptions, Error, SslMode};
-use support::{chain, connect, data, refused, socket, tcp, user};
+use support::{addresses, chain, connect, data, refused, socket, tcp, user};
 use testkit::Server;
 
 /// A server with a certificate that names its host.
@@ -69,7 +69,7 @@ fn verify_ca_accepts_the_authority_and_refuses_another() {
 
 #[test]
 fn verify_identity_needs_the_name_in_the_certificate() {
-    for host in ["localhost", "127.0.0.1", "::1"] {
+    for host in [&addresses()[..], &["localhost"]].concat() {
         connect(&with_ca(
             tcp(&NAMED, host),
             SslMode::VerifyIdentity,

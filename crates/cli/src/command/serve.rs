@@ -127,9 +127,7 @@ impl ServeArgs {
         let clients = Clients::new(Arc::clone(&service));
         let server = Server::new(options, Arc::new(accounts), Arc::new(clients));
         for endpoint in &endpoints {
-            let bound = server
-                .listen(endpoint)
-                .map_err(|error| listen_failed(&error))?;
+            let bound = server.listen(endpoint).map_err(listen_failed)?;
             if let Some(address) = bound {
                 tracing::info!(%address, "listening");
             } else {
@@ -279,11 +277,10 @@ fn system(action: &'static str) -> impl Fn(std::io::Error) -> Failure {
     move |source| Failure::System { action, source }
 }
 
-fn listen_failed(error: &wire::Error) -> Failure {
-    let source = std::io::Error::other(causes(error));
+fn listen_failed(error: wire::Error) -> Failure {
     Failure::System {
         action: "start to listen",
-        source,
+        source: std::io::Error::other(error),
     }
 }
 

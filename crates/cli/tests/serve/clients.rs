@@ -82,4 +82,4 @@ fn mysql2_of_node_logs_in_prepares_clones_and_kills() {
     check("by_mysql2.js", ForeignClients::node);
 }
 
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(600);

@@ -224,4 +224,4 @@ pub(crate) fn run_with(mut command: Command, statements: &str) -> Ended {
 }
 
 /// Before a test takes a daemon or a client for hanging.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);

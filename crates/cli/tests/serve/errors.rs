@@ -1,14 +1,15 @@
 //! Errors of CLONE: number, SQLSTATE, words, and whether they leave a row in the history.
 
-use std::net::TcpListener;
 use std::path::Path;
+
+use testkit::ClosedPort;
 
 use crate::daemon::{Daemon, run_with};
 
 /// Runs a statement that must fail, as `user`. Returns the number, the SQLSTATE and the words, and
 /// the row that it left: its number and words.
 #[track_caller]
-fn failure(daemon: &Daemon, user: &str, statement: &str) -> (String, Option<String>) {
+pub(crate) fn failure(daemon: &Daemon, user: &str, statement: &str) -> (String, Option<String>) {
     let count = "SELECT COUNT(*) FROM mysql.clone_history";
     let before = daemon.value(count);
     let mut command = daemon.client(user);
@@ -67,11 +68,11 @@ fn errors_of_clone_have_the_servers_numbers_and_words() {
     assert!(!Path::new(&set).exists());
 }
 
-fn local(dir: &str) -> String {
+pub(crate) fn local(dir: &str) -> String {
     format!("CLONE LOCAL DATA DIRECTORY = '{dir}'")
 }
 
-fn remote(user: &str, port: u16, dir: &str) -> String {
+pub(crate) fn remote(user: &str, port: u16, dir: &str) -> String {
     format!(
         "CLONE INSTANCE FROM {user}@127.0.0.1:{port} IDENTIFIED BY 'g' DATA DIRECTORY = '{dir}'"
     )
@@ -132,11 +133,8 @@ fn lists_of_donors_and_bases(daemon: &Daemon, set: &str) {
 fn connecting(daemon: &Daemon, set: &str) {
     let server = &daemon.world.server;
     let port = server.port();
-    // Nobody listens there any more.
-    let closed = {
-        let gone = TcpListener::bind("127.0.0.1:0").unwrap();
-        gone.local_addr().unwrap().port()
-    };
+    let nobody = ClosedPort::new().unwrap();
+    let closed = nobody.number();
     daemon.sql(&format!(
         "SET GLOBAL clone_valid_donor_list = '127.0.0.1:{port},127.0.0.1:{closed}';"
     ));

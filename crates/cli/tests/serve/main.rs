@@ -10,9 +10,13 @@ mod daemon;
 mod document;
 mod encrypted;
 mod errors;
+mod errors_of_files;
 mod killing;
 mod manager;
 mod remote;
 mod sessions;
+#[path = "../dying/small_disk.rs"]
+#[allow(dead_code, reason = "others need more of it")]
+mod small_disk;
 mod stopping;
 mod waits;

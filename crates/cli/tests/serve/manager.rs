@@ -2,7 +2,6 @@
 
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use crate::common::world::World;
 use crate::daemon::{Daemon, PATIENCE};
@@ -41,7 +40,9 @@ fn of_unit(key: &str) -> String {
 #[test]
 fn the_unit_of_systemd_runs_the_daemon() {
     assert_eq!(of_unit("Type"), "notify");
-    let limit = Duration::from_secs(of_unit("TimeoutStopSec").parse().unwrap());
+    // Longer than the daemon itself waits for its clones to end, before it says that some did not.
+    let limit: u64 = of_unit("TimeoutStopSec").parse().unwrap();
+    assert!(limit > 60, "systemd would kill it");
     let world = World::new();
     let path = world.dir.join("notify");
     let manager = UnixDatagram::bind(&path).unwrap();
@@ -84,7 +85,8 @@ fn the_unit_of_systemd_runs_the_daemon() {
     }
     let daemon = Daemon::by(world, command);
     assert_eq!(heard().trim_end(), "READY=1");
-    // A clone that runs does not hold the end up.
+    // A clone that runs, a quarter of an hour long, does not hold the end up.
+    daemon.world.server.make_large(1024).unwrap();
     daemon.sql("SET GLOBAL clone_max_data_bandwidth = 1;");
     let set = daemon.world.path("set");
     let mut clone = daemon.client("root");
@@ -92,9 +94,7 @@ fn the_unit_of_systemd_runs_the_daemon() {
     let mut clone = clone.stderr(std::process::Stdio::null()).spawn().unwrap();
     let running = "SELECT COUNT(*) FROM mysql.clone_history WHERE STATE = 'In Progress'";
     daemon.wait_until(running, |count| count == "1");
-    let begin = Instant::now();
     let (world, log) = daemon.stop();
-    assert!(begin.elapsed() < limit, "systemd would have killed it");
     assert_eq!(heard().trim_end(), "STOPPING=1");
     assert!(!clone.wait().unwrap().success());
     assert!(log.lines().all(|line| line.starts_with('{')), "{log}");

@@ -12,7 +12,7 @@ struct Slow {
 
 impl Slow {
     fn start(daemon: &Daemon, directory: &str) -> Self {
-        daemon.sql("SET GLOBAL clone_max_data_bandwidth = 1;");
+        slow_down(daemon);
         let mut command: Command = daemon.client("root");
         command.args(["-e", &format!("CLONE LOCAL DATA DIRECTORY = '{directory}'")]);
         let client = command
@@ -31,6 +31,15 @@ impl Slow {
     fn end(self) -> Ended {
         Ended::from(self.client.wait_with_output().unwrap())
     }
+}
+
+/// Clones take a quarter of an hour from now on.
+fn slow_down(daemon: &Daemon) {
+    let schemas = "SELECT COUNT(*) FROM information_schema.schemata WHERE SCHEMA_NAME = 'large'";
+    if daemon.world.server.query_value(schemas).unwrap() == "0" {
+        daemon.world.server.make_large(1024).unwrap();
+    }
+    daemon.sql("SET GLOBAL clone_max_data_bandwidth = 1;");
 }
 
 /// The clone that ended last: state and error.
@@ -117,7 +126,7 @@ fn other_clients_are_served_while_a_clone_runs_and_the_history_outlives_the_daem
 #[test]
 fn five_clones_run_at_once_and_a_sixth_is_refused() {
     let daemon = Daemon::new(&[]);
-    daemon.sql("SET GLOBAL clone_max_data_bandwidth = 1;");
+    slow_down(&daemon);
     let mut clients = Vec::new();
     for at in 0..5 {
         let directory = daemon.world.path(&format!("slow{at}"));

@@ -13,7 +13,7 @@ use crate::killing::{Prompt, assert_released};
 
 /// Before a wait that was killed is taken for one that was not woken: much less than any of them
 /// lasts, much more than a busy machine needs.
-const WOKEN: Duration = Duration::from_secs(60);
+const WOKEN: Duration = Duration::from_secs(180);
 
 /// Begins `statement`, waits for `wait` to see it waiting, kills it, and checks what is left.
 #[track_caller]
@@ -24,12 +24,14 @@ fn is_woken(
     kill: &str,
     wait: impl FnOnce(&mut Daemon),
 ) {
-    let mut clone = Prompt::open(daemon);
+    let (mut clone, mut killer) = (Prompt::open(daemon), Prompt::open(daemon));
     let pid = clone.value("SELECT CONNECTION_ID()");
+    // It is there already when it is time to kill.
+    assert_eq!(killer.value("SELECT 1"), "1");
     clone.send(statement);
     wait(daemon);
     let begin = Instant::now();
-    daemon.sql(&format!("{kill} {pid};"));
+    killer.send(&format!("{kill} {pid}"));
     let ended = clone.end();
     let took = begin.elapsed();
     assert!(
@@ -65,6 +67,21 @@ fn until_state(server: &Server, state: &str) {
     });
 }
 
+/// Waits until no session of the server is in a state.
+#[track_caller]
+fn until_nobody(server: &Server, state: &str) {
+    let query =
+        format!("SELECT COUNT(*) FROM performance_schema.processlist WHERE STATE LIKE '{state}'");
+    let begin = Instant::now();
+    while server.query_value(&query).unwrap() != "0" {
+        assert!(
+            begin.elapsed() < WOKEN,
+            "somebody is still in state {state}"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 #[test]
 fn kill_ends_the_waits_of_a_local_clone() {
     let mut daemon = Daemon::new(&[]);
@@ -97,6 +114,8 @@ fn kill_ends_the_waits_of_a_local_clone() {
     daemon.wait_until(&ended, |count| count == "1");
     is_known_as_killed(&daemon, &set);
     drop((transaction, ddl));
+    // The DDL goes on without its client, and waits for a moment yet.
+    until_nobody(&daemon.world.server, "Waiting for%lock");
 
     // For a table that is not InnoDB's.
     let table = Holder::of(&daemon.world.server, "LOCK TABLES w.m WRITE");
@@ -133,7 +152,7 @@ fn kill_ends_the_waits_of_a_local_clone() {
 fn kill_ends_the_waits_of_a_remote_clone() {
     let mut daemon = Daemon::new(&[]);
     let mut donor = Server::start(ServerOptions::default()).unwrap();
-    donor.load_sysbench_like(1, 20_000).unwrap();
+    donor.make_large(1024).unwrap();
     donor
         .sql("CREATE USER r@'%' IDENTIFIED BY 'r'; GRANT BACKUP_ADMIN ON *.* TO r@'%'")
         .unwrap();

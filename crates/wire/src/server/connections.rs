@@ -44,6 +44,8 @@ struct Entry {
     database: Option<String>,
     activity: Activity,
     since: Instant,
+    /// The server does something for the client, which waits.
+    at_work: bool,
 }
 
 /// What a connection is doing.
@@ -143,6 +145,7 @@ impl Connections {
             database: None,
             activity: Activity::Login,
             since: Instant::now(),
+            at_work: false,
         };
         open.insert(id, entry);
         drop(open);
@@ -160,7 +163,10 @@ impl Connections {
                 Activity::Idle => options.idle_timeout,
                 Activity::Statement(_) | Activity::Command(_) => continue,
             };
-            if entry.since.elapsed() > limit && !entry.watch.is_killed() {
+            if entry.at_work || entry.watch.is_killed() {
+                continue;
+            }
+            if entry.since.elapsed() > limit {
                 tracing::debug!(id, peer = %entry.peer, "connection ended: its client is too slow");
                 entry.watch.kill(true);
             }
@@ -224,6 +230,19 @@ impl Registered {
         alive
     }
 
+    /// Does something for a client that waits for it: a login is not the slower for it, however long
+    /// a server is asked for an account, or a key is made.
+    pub(super) fn at_work<T>(&self, work: impl FnOnce() -> T) -> T {
+        let begin = Instant::now();
+        self.change(|entry| entry.at_work = true);
+        let result = work();
+        self.change(|entry| {
+            entry.at_work = false;
+            entry.since += begin.elapsed();
+        });
+        result
+    }
+
     fn change(&self, change: impl FnOnce(&mut Entry)) {
         if let Some(entry) = lock(&self.all.open).get_mut(&self.id) {
             change(entry);
@@ -235,5 +254,27 @@ impl Drop for Registered {
     fn drop(&mut self) {
         lock(&self.all.open).remove(&self.id);
         self.all.closed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::Socket;
+
+    #[test]
+    fn a_client_is_not_slow_while_it_waits_for_the_server() {
+        let (_client, here) = std::os::unix::net::UnixStream::pair().unwrap();
+        let watch = Watch::new(Socket::Unix(here));
+        let all = Arc::new(Connections::default());
+        let place = all.enter(watch.clone(), Peer::Socket, 1).unwrap();
+        let options = ServerOptions {
+            login_timeout: Duration::ZERO,
+            ..ServerOptions::default()
+        };
+        place.at_work(|| all.reap(&options));
+        assert!(!watch.is_killed());
+        all.reap(&options);
+        assert!(watch.is_killed());
     }
 }

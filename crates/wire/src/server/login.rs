@@ -6,6 +6,7 @@
 
 use super::accounts::{Accounts, Login, Peer};
 use super::answer::Refusal;
+use super::connections::Registered;
 use super::grants::Grants;
 use super::greeting::{self, LoginRequest, Reply};
 use super::rsa::ServerRsa;
@@ -32,12 +33,12 @@ pub(super) fn let_in(
     options: &ServerOptions,
     accounts: &dyn Accounts,
     peer: Peer,
-    id: u32,
+    place: &Registered,
 ) -> Result<Option<LoggedIn>, Error> {
     let mut frames = Frames::new(stream, MAX_LOGIN_PACKET);
     frames.set_read_ahead(false);
     let nonce = greeting::nonce()?;
-    frames.write(&greeting::greeting(options, id, &nonce), &[])?;
+    frames.write(&greeting::greeting(options, place.id(), &nonce), &[])?;
 
     let mut packet = Vec::new();
     frames.read(&mut packet)?;
@@ -75,6 +76,7 @@ pub(super) fn let_in(
             accounts,
             &options.rsa,
             &nonce,
+            place,
         )?
     };
     match grants {
@@ -117,6 +119,7 @@ fn authenticate(
     accounts: &dyn Accounts,
     rsa: &ServerRsa,
     nonce: &[u8; NONCE],
+    place: &Registered,
 ) -> Result<Result<Grants, Refusal>, Error> {
     if !request.capabilities.has(Capabilities::PLUGIN_AUTH) {
         return Ok(Err(Refusal::new(
@@ -139,14 +142,14 @@ fn authenticate(
         if !digest.accepts(&proof, nonce) {
             return Ok(Err(login.denied(!matches!(proof.as_slice(), [] | [0]))));
         }
-        let grants = accounts.grants(login);
+        let grants = place.at_work(|| accounts.grants(login));
         if grants.is_ok() && !matches!(proof.as_slice(), [] | [0]) {
             frames.write(&[MORE_DATA, FAST_AUTH_OK], &[])?;
         }
         return Ok(grants);
     }
     if matches!(proof.as_slice(), [] | [0]) {
-        return Ok(accounts.verify(login, &Secret::new("")));
+        return Ok(place.at_work(|| accounts.verify(login, &Secret::new(""))));
     }
     frames.write(&[MORE_DATA, FULL_AUTH], &[])?;
     frames.read(&mut proof)?;
@@ -156,14 +159,14 @@ fn authenticate(
         text.map(Secret::new)
     } else {
         if proof == [KEY_REQUEST] {
-            let key = rsa.public()?;
+            let key = place.at_work(|| rsa.public())?;
             frames.write(&[MORE_DATA], key.as_bytes())?;
             frames.read(&mut proof)?;
         }
-        rsa.decrypt(&proof, nonce)?
+        place.at_work(|| rsa.decrypt(&proof, nonce))?
     };
     Ok(match password {
-        Some(password) => accounts.verify(login, &password),
+        Some(password) => place.at_work(|| accounts.verify(login, &password)),
         None => Err(login.denied(true)),
     })
 }

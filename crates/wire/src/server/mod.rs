@@ -55,7 +55,7 @@ pub struct ServerOptions {
     pub require_tls: bool,
     /// Most connections at the same time; who comes later gets error 1040.
     pub max_connections: usize,
-    /// How long a login may take as a whole.
+    /// How long a login may take as a whole, without what the client waits for.
     pub login_timeout: Duration,
     /// How long a client may take until its next command is complete.
     pub idle_timeout: Duration,

@@ -110,7 +110,7 @@ pub(super) fn conduct(
         .max(std::time::Duration::from_millis(1));
     let limited = stream.socket().set_write_timeout(Some(timeout));
     limited.map_err(|source| Error::io("set time limit", source))?;
-    let Some(client) = let_in(stream, options, accounts, peer, place.id())? else {
+    let Some(client) = let_in(stream, options, accounts, peer, place)? else {
         return Ok(());
     };
     place.logged_in(&client.login.user);

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use innoclone_wire::{ConnectOptions, Connection, Endpoint, Error};
 use testkit::{Server, ServerOptions};
@@ -9,11 +10,16 @@ use testkit::{Server, ServerOptions};
 /// Starts the server of a test binary. It ends with the process: statics are never dropped, but
 /// the testkit's guard outlives nobody.
 pub(crate) fn start(args: &[&str]) -> Server {
-    let args = args
-        .iter()
-        .copied()
-        .chain(["--bind-address=127.0.0.1,127.0.0.2,::1"]);
+    let all = format!("--bind-address=127.0.0.2,{}", addresses().join(","));
+    let args = args.iter().copied().chain([all.as_str()]);
     Server::start(ServerOptions::with_args(args)).expect("start a server")
+}
+
+/// The addresses of this host that a server is reached at: a machine need not have IPv6.
+pub(crate) fn addresses() -> Vec<&'static str> {
+    let mut addresses = vec!["127.0.0.1", "::1"];
+    addresses.retain(|address| std::net::TcpListener::bind((*address, 0)).is_ok());
+    addresses
 }
 
 pub(crate) fn socket(server: &Server) -> ConnectOptions {
@@ -65,3 +71,6 @@ pub(crate) fn data(name: &str) -> PathBuf {
         .join("tests/data")
         .join(name)
 }
+
+/// Before something is taken for hanging.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);

@@ -3,6 +3,7 @@
 use super::files::RemoteFile;
 use crate::chain::OTHER_BASE;
 use crate::donor::instance::IncrementFrom;
+use crate::donor::instance::session::Session;
 use crate::set::{BackupSet, Means, SetId};
 use crate::{Error, Result};
 use innodb::lsn::Lsn;
@@ -74,6 +75,23 @@ impl Base {
             page_track: manifest.lsn.page_track,
             means: manifest.means.clone(),
         })
+    }
+
+    /// Refuses a base that the donor has not come to: an increment of it would be found impossible
+    /// only when everything has travelled. A donor that does not say where it is ends there.
+    pub(super) fn check_reached(&self, session: &mut Session) -> Result<()> {
+        let query = "SHOW GLOBAL STATUS LIKE 'Innodb_redo_log_current_lsn'";
+        let Ok(rows) = session.query("read the LSN", query) else {
+            return Ok(());
+        };
+        let now = rows.first().and_then(|row| row.parse::<u64>(1).ok());
+        match now.map(Lsn::new) {
+            Some(now) if self.start > now => Err(Error::NotReached {
+                start: self.start,
+                reason: format!("the donor's current LSN is {now}"),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Whether the base has this file, so that only its changed pages are needed. Tablespace ids

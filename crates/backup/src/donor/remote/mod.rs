@@ -162,7 +162,9 @@ impl RemoteDonor {
         let base = match &options.from {
             Some(from) => {
                 let page_size = facts.page_size.get();
-                Some(Base::find(from, &facts.record.uuid, page_size)?)
+                let base = Base::find(from, &facts.record.uuid, page_size)?;
+                base.check_reached(&mut session)?;
+                Some(base)
             }
             None => None,
         };
