@@ -7,6 +7,7 @@
 
 use std::cell::RefCell;
 use std::fs::{File, TryLockError};
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -33,9 +34,16 @@ pub(crate) fn place() -> Result<Arc<Place>> {
     Ok(place)
 }
 
-fn wait() -> Result<Option<File>> {
-    let folder = std::env::temp_dir().join("innoclone-places");
+/// Where the tests of this user have the files that they lock.
+pub(crate) fn folder() -> Result<PathBuf> {
+    let user = rustix::process::geteuid().as_raw();
+    let folder = std::env::temp_dir().join(format!("innoclone-places-{user}"));
     fs_err::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+fn wait() -> Result<Option<File>> {
+    let folder = folder()?;
     let count = std::env::var("INNOCLONE_SERVERS")
         .ok()
         .and_then(|text| text.parse().ok())

@@ -114,7 +114,7 @@ impl Guarded {
             // It may end between the question and the signal.
             let _ = kill_process(self.pid, Signal::KILL);
         }
-        self.wait(Duration::from_secs(30)).map(drop)
+        self.wait(KILLED).map(drop)
     }
 
     /// Waits for the end.
@@ -131,6 +131,9 @@ impl Guarded {
         }
     }
 }
+
+/// A killed process ends when what it has the kernel do is done: a disk that is busy takes its time.
+const KILLED: Duration = Duration::from_secs(300);
 
 impl Drop for Guarded {
     fn drop(&mut self) {
@@ -155,7 +158,7 @@ mod tests {
     }
 
     fn eventually(what: &str, condition: impl Fn() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + KILLED;
         while !condition() {
             assert!(Instant::now() < deadline, "still not: {what}");
             std::thread::sleep(Duration::from_millis(10));
@@ -166,7 +169,7 @@ mod tests {
     fn dropping_kills_the_program() {
         let scratch = Scratch::new().unwrap();
         let mut command = Command::new("sleep");
-        command.arg("60");
+        command.arg("3600");
         let process = Guarded::start(&command, &scratch.join("out"), None).unwrap();
         let pid = process.pid();
         assert!(alive(pid));
@@ -180,7 +183,7 @@ mod tests {
         let folder = scratch.join("gone");
         fs_err::create_dir(&folder).unwrap();
         let mut command = Command::new("sleep");
-        command.arg("60");
+        command.arg("3600");
         let mut process = Guarded::start(&command, &scratch.join("out"), Some(&folder)).unwrap();
         drop(process.lifeline.take());
         eventually("program killed", || !alive(process.pid()));
@@ -193,10 +196,7 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", "echo hello; exit 7"]);
         let mut process = Guarded::start(&command, &scratch.join("out"), None).unwrap();
-        assert_eq!(
-            process.wait(Duration::from_secs(10)).unwrap().code(),
-            Some(7)
-        );
+        assert_eq!(process.wait(KILLED).unwrap().code(), Some(7));
         assert_eq!(
             fs_err::read_to_string(scratch.join("out")).unwrap(),
             "hello\n"

@@ -1,7 +1,6 @@
 //! One running mysqld.
 
 use std::io::Read;
-use std::net::TcpListener;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -13,6 +12,7 @@ use anyhow::{Context, bail, ensure};
 use crate::install::option;
 use crate::limiter::{self, Place};
 use crate::options::{START_ARGS, ServerOptions};
+use crate::ports::Port;
 use crate::process::Guarded;
 use crate::{Client, Install, Result, Scratch, keyring, template};
 
@@ -27,7 +27,7 @@ pub struct Server {
     client: Client,
     install: Install,
     datadir: PathBuf,
-    port: u16,
+    port: Option<Port>,
     args: Vec<String>,
     start_timeout: Duration,
     root: Scratch,
@@ -95,7 +95,7 @@ impl Server {
             client,
             install,
             datadir,
-            port: 0,
+            port: None,
             args,
             start_timeout,
             root,
@@ -109,8 +109,8 @@ impl Server {
     fn launch(&mut self, extra: &[&str]) -> Result<()> {
         for attempt in 1.. {
             // A restarted server keeps its port when it can.
-            if self.port == 0 || attempt > 1 {
-                self.port = free_port()?;
+            if self.port.is_none() || attempt > 1 {
+                self.port = Some(Port::free()?);
             }
             let seen = self.error_log().len();
             let Err(error) = self.launch_once(extra) else {
@@ -138,7 +138,7 @@ impl Server {
             .arg(option("--pid-file=", &self.root.join("pid")))
             .arg(option("--tmpdir=", &self.root.join("tmp")))
             .arg(option("--log-error=", &self.log_path()))
-            .arg(format!("--port={}", self.port))
+            .arg(format!("--port={}", self.port()))
             .args(&self.args)
             .args(extra);
         let _ = fs_err::remove_file(self.client.socket());
@@ -161,7 +161,7 @@ impl Server {
 
     /// The TCP port on 127.0.0.1.
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.as_ref().map_or(0, |port| port.number)
     }
 
     /// The process id of mysqld; `None` while it is stopped.
@@ -291,13 +291,6 @@ fn greets(socket: &Path) -> bool {
     stream.read_exact(&mut start).is_ok() && start[4] == 10
 }
 
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")
-        .context("find a free port")?
-        .local_addr()?
-        .port())
-}
-
 /// Replaces `{root}`, and creates the directories named so by options about directories, for the
 /// server's user only (`innodb_redo_log_archive_dirs` wants it so).
 fn expand_root(args: &[String], root: &Path) -> Result<Vec<String>> {
@@ -350,4 +343,4 @@ fn tail(text: &str) -> String {
     lines[lines.len().saturating_sub(40)..].join("\n")
 }
 
-const STOP_TIMEOUT: Duration = Duration::from_secs(180);
+const STOP_TIMEOUT: Duration = Duration::from_secs(600);

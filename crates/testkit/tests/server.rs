@@ -129,7 +129,7 @@ fn a_killed_test_leaves_no_server_behind() {
             server.pid().unwrap(),
             server.root_dir().display()
         );
-        std::thread::sleep(Duration::from_secs(120));
+        std::thread::sleep(Duration::from_secs(3600));
         return;
     }
     let mut victim = Command::new(std::env::current_exe().unwrap())
@@ -156,7 +156,7 @@ fn a_killed_test_leaves_no_server_behind() {
     assert!(process.exists() && root.exists());
     victim.kill().unwrap();
     victim.wait().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(300);
     while process.exists() || root.exists() {
         assert!(
             Instant::now() < deadline,
