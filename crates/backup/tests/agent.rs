@@ -32,8 +32,10 @@ fn a_chain_under_load_and_ddl_is_the_instance() {
         ..WorkloadOptions::default()
     };
     let workload = Workload::start(&server, load).unwrap();
+    workload.wait_for(20, 2).unwrap();
     let full = agent.full(&place, "full", |_| ()).unwrap();
     assert_eq!(full.pages_by, PagesBy::All);
+    workload.wait_for(20, 2).unwrap();
     server
         .sql(
             "CREATE TABLE other.born SELECT * FROM sbtest.sbtest1 LIMIT 3000;
@@ -51,9 +53,9 @@ fn a_chain_under_load_and_ddl_is_the_instance() {
              ALTER TABLE sbtest.sbtest1 ENGINE = InnoDB",
         )
         .unwrap();
+    workload.wait_for(20, 2).unwrap();
     let two = agent.increment(&place, "two", "one", |_| ()).unwrap();
-    let stats = workload.stop();
-    assert!(stats.transactions > 20 && stats.ddl > 3, "{stats:?}");
+    workload.stop();
     for (report, base) in [(&one, &full), (&two, &one)] {
         assert_eq!(report.pages_by, PagesBy::Tracked);
         assert!(report.lsn.start <= base.lsn.page_track && report.lsn.end >= base.lsn.end);

@@ -21,7 +21,7 @@ use std::time::Duration;
 use testkit::{Server, ServerOptions, wait_until};
 
 /// So few bytes per second that the locks of an increment are held for a while.
-const SLOW: u64 = 1 << 20;
+const SLOW: u64 = 256 << 10;
 
 fn slow(server: &Server, spool: &Path) -> AgentOptions {
     AgentOptions {
@@ -71,10 +71,8 @@ fn strangers_and_second_clients_are_kept_out() {
     );
     agent.full(&place, "full", |_| ()).unwrap();
     change_much(&server);
-    let mut options = slow(&server, place.scratch.path());
     // The first one must take longer than the second is ready to wait.
-    options.job.read_rate = Some(SLOW / 4);
-    let slow = Agent::start(options, 0);
+    let slow = Agent::start(slow(&server, place.scratch.path()), 0);
     let cancelled = Arc::new(AtomicBool::new(false));
     let job = Job::new(&JobOptions::default(), Arc::clone(&cancelled));
     let base = IncrementFrom::Set(place.path("full"));
@@ -145,11 +143,11 @@ fn an_agent_that_dies() {
 
 fn child(test: &str, place: &Place, name: &str, value: &std::ffi::OsStr) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test])
+        .args(["--exact", test, "--nocapture"])
         .env(name, value)
         .env("INNOCLONE_TEST_DIES_IN", place.scratch.path())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(Stdio::inherit())
         .spawn()
         .unwrap()
 }

@@ -7,11 +7,10 @@ mod common;
 
 use applying::{
     assert_equal_trees, assert_mysqld_refuses, assert_verifies, blocks, chain, contents, copy,
-    try_apply,
+    kill_at_work, try_apply,
 };
 use backup::Error;
 use backup::command::{RestoreRequest, restore};
-use backup::set::layout::IN_PROGRESS;
 use common::{Place, check_restored, check_with_binlog, job};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -180,13 +179,13 @@ fn apply_in_a_child() {
 
 fn start_child(datadir: &Path, increment: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "apply_in_a_child"])
+        .args(["--exact", "apply_in_a_child", "--nocapture"])
         .env(
             CHILD,
             format!("{}:{}", datadir.display(), increment.display()),
         )
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(Stdio::inherit())
         .spawn()
         .unwrap()
 }
@@ -215,18 +214,20 @@ fn an_apply_killed_at_any_time_is_finished_by_the_next() {
     };
     let begin = Instant::now();
     assert!(start_child(&data, &increment).wait().unwrap().success());
-    let time = begin.elapsed();
+    let mut time = begin.elapsed();
     assert_equal_trees(&data, &place.path("restored"));
     let mut half = 0;
-    for round in 0..16_u32 {
+    // More rounds are needed where the machine is now fast, now slow.
+    for round in 0..200_u32 {
+        if round >= 16 && half >= 4 {
+            break;
+        }
         std::fs::remove_dir_all(&data).unwrap();
         copy(&place.path("full"), &data);
         chown(&data);
         let mut child = start_child(&data, &increment);
-        std::thread::sleep(time * (round * 5 % 16) / 16);
-        child.kill().unwrap();
-        child.wait().unwrap();
-        if data.join(IN_PROGRESS).exists() {
+        let part = f64::from(round * 5 % 16) / 16.0;
+        if kill_at_work(&mut child, &data, round, part, &mut time) {
             half += 1;
             if half == 1 {
                 assert_mysqld_refuses(&data, &place.path("refused"));
@@ -241,8 +242,8 @@ fn an_apply_killed_at_any_time_is_finished_by_the_next() {
         }
     }
     assert!(
-        half >= 2,
-        "only {half} of 16 kills met a half applied directory"
+        half >= 4,
+        "only {half} of 200 kills met a half applied directory"
     );
     assert_verifies(&data);
     assert!(try_apply(&data, &place.path("incr2")).is_ok());

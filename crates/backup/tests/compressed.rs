@@ -14,7 +14,6 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 use testkit::{Server, ServerOptions, Snapshot, Workload, WorkloadOptions};
 
 fn manifest(set: &Path) -> Manifest {
@@ -218,10 +217,10 @@ fn neither_a_full_nor_an_increment_needs_page_tracking() {
         ..WorkloadOptions::default()
     };
     let workload = Workload::start(&server, load).unwrap();
-    std::thread::sleep(Duration::from_secs(1));
+    workload.wait_for(50, 5).unwrap();
     place.compress(Some(Algorithm::Lz4));
     let full = place.full(&server, "full", false);
-    std::thread::sleep(Duration::from_secs(1));
+    workload.wait_for(50, 5).unwrap();
     place.compress(Some(Algorithm::Zstd));
     let base = place.path("full");
     let next = place.try_backup(&server, "incr", |options| {

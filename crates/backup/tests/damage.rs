@@ -193,7 +193,7 @@ fn a_data_directory_is_verified_by_its_pages_and_its_redo() {
 fn the_directory_of_a_server_is_verified_stopped_and_crashed_but_not_running() {
     let mut server = Server::start(ServerOptions::default()).unwrap();
     let workload = Workload::start(&server, WorkloadOptions::default()).unwrap();
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    workload.wait_for(50, 0).unwrap();
     let request = VerifyRequest {
         only_this: true,
         ..VerifyRequest::new(server.datadir())
@@ -224,7 +224,7 @@ fn sets_taken_under_load_and_ddl_have_no_problems() {
         ..WorkloadOptions::default()
     };
     let workload = Workload::start(&server, load).unwrap();
-    let pause = || std::thread::sleep(std::time::Duration::from_secs(3));
+    let pause = || workload.wait_for(50, 10).unwrap();
     pause();
     place.full(&server, "full", true);
     let mut before = "full".to_owned();

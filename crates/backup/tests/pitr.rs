@@ -8,7 +8,6 @@ use backup::pitr::{LogPosition, Until};
 use binlog::gtid::GtidSet;
 use jiff::Timestamp;
 use replaying::{Scene, check_state, gtids};
-use std::time::Duration;
 use testkit::{Server, ServerOptions, Workload, WorkloadOptions};
 
 #[test]
@@ -136,7 +135,7 @@ fn marked(options: ServerOptions) -> (Scene, Vec<(Timestamp, String, LogPosition
     scene.place.full(server, "full", true);
     let mut marks = Vec::new();
     for number in 1..=12 {
-        std::thread::sleep(Duration::from_millis(300));
+        workload.wait_for(5, 1).unwrap();
         marks.push(mark(server, number));
         if number % 3 == 0 {
             server.sql("FLUSH BINARY LOGS").unwrap();

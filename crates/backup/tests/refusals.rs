@@ -215,41 +215,14 @@ fn targets_that_are_not_ours_are_refused() {
 #[test]
 fn running_ddl_that_does_not_end_is_waited_for_no_longer_than_allowed() {
     let (server, place) = (small_server(), Place::new());
-    let mut reader = server
-        .client()
-        .command("mysql")
-        .stdin(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut writer = server
-        .client()
-        .command("mysql")
-        .stdin(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let say = |client: &mut std::process::Child, text: &str| {
-        use std::io::Write;
-        let stdin = client.stdin.as_mut().unwrap();
-        stdin.write_all(text.as_bytes()).unwrap();
-        stdin.flush().unwrap();
-    };
-    say(
-        &mut reader,
-        "BEGIN; SELECT COUNT(*) FROM s.t; SELECT SLEEP(30);\n",
-    );
-    std::thread::sleep(Duration::from_millis(700));
-    say(&mut writer, "ALTER TABLE s.t ADD COLUMN b INT;\n");
-    std::thread::sleep(Duration::from_millis(700));
+    let ddl = server.hold_ddl("s.t", "ADD COLUMN b INT").unwrap();
     let error = place
         .try_backup(&server, "set", |options| {
             options.lock_wait_timeout = Duration::from_secs(2);
         })
         .unwrap_err();
     assert_eq!(error.code(), 1205, "{error}");
-    for mut client in [reader, writer] {
-        client.kill().unwrap();
-        client.wait().unwrap();
-    }
+    ddl.release().unwrap();
     let history = place.catalogue().history().unwrap();
     assert_eq!(
         serde_json::to_value(&history).unwrap()[0]["STATE"],

@@ -62,7 +62,7 @@ fn child() {
             catalogue
                 .stage(id, "FILE COPY", &StageUpdate::new(State::InProgress))
                 .unwrap();
-            sleep(Duration::from_secs(120));
+            sleep(Duration::from_secs(3600));
         }
         // Killed in the middle of a stream of transactions.
         "write" => loop {
@@ -84,7 +84,7 @@ fn spawn(dir: &Path, role: &str) -> Child {
 }
 
 fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(600);
     while !condition() {
         assert!(Instant::now() < deadline, "{what}");
         sleep(Duration::from_millis(5));

@@ -39,7 +39,7 @@ impl Default for ServerOptions {
             base: None,
             plugins: true,
             keyring: false,
-            start_timeout: Duration::from_secs(180),
+            start_timeout: Duration::from_secs(600),
         }
     }
 }

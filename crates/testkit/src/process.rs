@@ -115,7 +115,7 @@ impl Guarded {
             // It may end between the question and the signal.
             let _ = kill_process(self.pid, Signal::KILL);
         }
-        self.wait(Duration::from_secs(30)).map(drop)
+        self.wait(KILLED).map(drop)
     }
 
     /// Waits for the end.
@@ -132,6 +132,9 @@ impl Guarded {
         }
     }
 }
+
+/// A killed process ends when what it has the kernel do is done: a disk that is busy takes its time.
+const KILLED: Duration = Duration::from_secs(300);
 
 impl Drop for Guarded {
     fn drop(&mut self) {
@@ -159,7 +162,7 @@ mod tests {
     fn dropping_kills_the_program() {
         let scratch = Scratch::new().unwrap();
         let mut command = Command::new("sleep");
-        command.arg("60");
+        command.arg("3600");
         let process = Guarded::start(&command, &scratch.join("out"), None).unwrap();
         let pid = process.pid();
         assert!(alive(pid));
@@ -173,7 +176,7 @@ mod tests {
         let folder = scratch.join("gone");
         fs_err::create_dir(&folder).unwrap();
         let mut command = Command::new("sleep");
-        command.arg("60");
+        command.arg("3600");
         let mut process = Guarded::start(&command, &scratch.join("out"), Some(&folder)).unwrap();
         drop(process.lifeline.take());
         wait_until("the program is killed", || !alive(process.pid()));
@@ -186,10 +189,7 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", "echo hello; exit 7"]);
         let mut process = Guarded::start(&command, &scratch.join("out"), None).unwrap();
-        assert_eq!(
-            process.wait(Duration::from_secs(10)).unwrap().code(),
-            Some(7)
-        );
+        assert_eq!(process.wait(KILLED).unwrap().code(), Some(7));
         assert_eq!(
             fs_err::read_to_string(scratch.join("out")).unwrap(),
             "hello\n"

@@ -53,7 +53,7 @@ impl Session {
             input,
             lines,
         };
-        match session.run(setup, Duration::from_secs(30))? {
+        match session.run(setup, CONNECT)? {
             Outcome::Done => Ok(session),
             Outcome::Failed => bail!("failed: {setup}"),
         }
@@ -85,6 +85,9 @@ impl Session {
         }
     }
 }
+
+/// How long connecting may take on a machine that has much else to do.
+const CONNECT: Duration = Duration::from_secs(300);
 
 impl Drop for Session {
     fn drop(&mut self) {

@@ -125,7 +125,7 @@ pub fn take(
 ) -> Result<BackupReport, Error> {
     let mut remote = RemoteOptions::new(account(port));
     remote.page_track = true;
-    remote.connect_retry = Duration::from_secs(60);
+    remote.connect_retry = Duration::from_secs(300);
     change(&mut remote);
     let request = RemoteBackupRequest {
         compression: *place.compression.lock().unwrap(),
@@ -162,10 +162,10 @@ pub fn assert_free(server: &Server) {
                 WHERE OBJECT_TYPE = 'BACKUP LOCK' AND LOCK_STATUS = 'GRANTED' \
                 AND LOCK_TYPE LIKE 'SHARED%'";
     while server.query_value(held).unwrap() != "0" {
-        assert!(begin.elapsed() < Duration::from_secs(60), "still locked");
+        assert!(begin.elapsed() < Duration::from_secs(600), "still locked");
         std::thread::sleep(Duration::from_millis(20));
     }
     server
-        .sql("SET lock_wait_timeout = 60; CREATE TABLE sbtest.ddl_goes_on (i INT); DROP TABLE sbtest.ddl_goes_on")
+        .sql("SET lock_wait_timeout = 600; CREATE TABLE sbtest.ddl_goes_on (i INT); DROP TABLE sbtest.ddl_goes_on")
         .unwrap();
 }

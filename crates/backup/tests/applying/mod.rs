@@ -9,13 +9,14 @@
 use crate::common::{Place, job};
 use backup::Result;
 use backup::command::{ApplyReport, ApplyRequest, BackupReport, VerifyRequest, apply, verify};
+use backup::set::layout::IN_PROGRESS;
 use frame::Algorithm;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 use testkit::fixtures::{ZooOptions, change_zoo, zoo};
 use testkit::{Server, Workload, WorkloadOptions, wait_until};
 
@@ -102,9 +103,7 @@ pub fn shuffle(server: &Server) {
         server.sql(statement).unwrap();
     }
     let empty = "SELECT STATE FROM information_schema.INNODB_TABLESPACES WHERE NAME = 'more'";
-    wait_until("the undo tablespace is truncated", || {
-        server.query_value(empty).unwrap() == "empty"
-    });
+    server.client().wait_until(empty, "empty").unwrap();
     server.sql("ALTER UNDO TABLESPACE more SET ACTIVE").unwrap();
 }
 
@@ -147,23 +146,68 @@ pub fn compressed_chain(
         ..WorkloadOptions::default()
     };
     let workload = Workload::start(server, options).unwrap();
-    std::thread::sleep(Duration::from_secs(1));
+    workload.wait_for(50, 5).unwrap();
     place.compress(algorithms[0]);
-    let full = place.full(server, "full", true);
+    let full = full_while_pages_change(server, place);
     change_zoo(server, 1).unwrap();
     shuffle(server);
-    std::thread::sleep(Duration::from_secs(2));
+    workload.wait_for(50, 5).unwrap();
+    // What was changed is in the pages of the increment, not in its redo log only.
+    server.flush_pages().unwrap();
     place.compress(algorithms[1]);
     let first = place.increment(server, "incr1", "full");
     change_zoo(server, 2).unwrap();
     server
         .sql("RENAME TABLE x.a TO x.t, x.b TO x.a, x.t TO x.b")
         .unwrap();
-    std::thread::sleep(Duration::from_secs(2));
+    workload.wait_for(50, 5).unwrap();
+    server.flush_pages().unwrap();
     place.compress(algorithms[2]);
     let second = place.increment(server, "incr2", "incr1");
     workload.stop();
     [full, first, second]
+}
+
+/// A full backup during which pages of copied files change, so that it has them beside the files.
+fn full_while_pages_change(server: &Server, place: &Place) -> BackupReport {
+    let ddl = server.hold_ddl("y.e", "ADD COLUMN held INT").unwrap();
+    std::thread::scope(|scope| {
+        let backup = scope.spawn(|| place.full(server, "full", true));
+        // When all files are copied it waits for running DDL.
+        let waits = "SELECT COUNT(*) FROM information_schema.PROCESSLIST \
+                     WHERE INFO LIKE 'LOCK INSTANCE FOR BACKUP%' AND STATE LIKE 'Waiting for backup lock%'";
+        server.client().wait_until(waits, "1").unwrap();
+        let change = "UPDATE sbtest.sbtest1 SET pad = REVERSE(pad) WHERE id % 9 = 0";
+        server.sql(change).unwrap();
+        server.flush_pages().unwrap();
+        ddl.release().unwrap();
+        backup.join().unwrap()
+    })
+}
+
+/// Kills a process that works on `datadir`: every other one as soon as the directory is marked as
+/// being worked on, the others `part` of the way through; `whole` is how long all of it takes, as
+/// far as that is known. Whether the directory is half done.
+pub fn kill_at_work(
+    child: &mut Child,
+    datadir: &Path,
+    round: u32,
+    part: f64,
+    whole: &mut Duration,
+) -> bool {
+    let begin = Instant::now();
+    let is_time = || match round % 2 {
+        0 => begin.elapsed() >= whole.mul_f64(part),
+        _ => datadir.join(IN_PROGRESS).exists(),
+    };
+    while !is_time() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    if child.wait().unwrap().success() {
+        *whole = begin.elapsed();
+    }
+    datadir.join(IN_PROGRESS).exists()
 }
 
 /// A copy, because even a server that refuses leaves files.

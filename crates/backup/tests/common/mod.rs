@@ -19,6 +19,7 @@ use frame::{Algorithm, Settings};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use testkit::{Scratch, Server};
 use wire::{ConnectOptions, Endpoint};
 
@@ -105,11 +106,16 @@ impl Place {
 }
 
 pub fn instance_options(server: &Server) -> InstanceOptions {
-    InstanceOptions::new(ConnectOptions {
+    let connect = ConnectOptions {
         endpoint: Endpoint::Socket(server.socket().to_owned()),
         user: "root".into(),
         ..ConnectOptions::default()
-    })
+    };
+    InstanceOptions {
+        // DDL of a workload takes its time on a machine that has much else to do.
+        lock_wait_timeout: Duration::from_secs(600),
+        ..InstanceOptions::new(connect)
+    }
 }
 
 pub fn job() -> Job {

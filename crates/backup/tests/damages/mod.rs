@@ -70,9 +70,10 @@ fn make() -> Sets {
     };
     zoo(&server, &options).unwrap();
     let place = Place::new();
+    // The cases damage pages of all kinds, and those that are changed: they have to be there.
+    server.flush_pages().unwrap();
     place.full(&server, "full", true);
     change_zoo(&server, 1).unwrap();
-    // The cases damage the changed pages: they have to be there.
     server.flush_pages().unwrap();
     let report = place.increment(&server, "incr", "full");
     drop(server);

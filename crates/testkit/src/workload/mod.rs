@@ -6,7 +6,9 @@ mod dml;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
 
 use crate::session::{Outcome, Session};
 use crate::{Client, Result, Server};
@@ -111,6 +113,28 @@ impl Workload {
         }
     }
 
+    /// Waits until so many further transactions have been committed and so many further statements
+    /// of DDL have succeeded, however long that takes on this machine.
+    ///
+    /// # Errors
+    /// When that takes a quarter of an hour: something is stuck.
+    pub fn wait_for(&self, transactions: u64, ddl: u64) -> Result<()> {
+        let (before, begin) = (self.stats(), Instant::now());
+        loop {
+            let now = self.stats();
+            if now.transactions - before.transactions >= transactions && now.ddl - before.ddl >= ddl
+            {
+                return Ok(());
+            }
+            ensure!(
+                begin.elapsed() < STUCK,
+                "the workload is stuck: {transactions} transactions and {ddl} statements of DDL were \
+                 wanted, {before:?} has become {now:?}"
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Lets every session end its statement and waits for them.
     pub fn stop(mut self) -> Stats {
         self.join();
@@ -194,3 +218,6 @@ const SETUP: &str = "SET SESSION lock_wait_timeout = 2, innodb_lock_wait_timeout
 
 /// Longer than any statement of a workload, waits included.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How long [`Workload::wait_for`] waits: a guard, not a goal.
+const STUCK: Duration = Duration::from_secs(900);

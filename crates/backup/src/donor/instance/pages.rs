@@ -13,10 +13,11 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Waits between reads of a page that does not verify, in milliseconds: short ones while the
-/// server may be writing it, then long ones. Content that stays the same and wrong for the
-/// length of all of them (some three seconds) is damage.
-const PATIENCE: [u64; 48] = {
-    let mut waits = [100; 48];
+/// server may be writing it, then long ones, for its thread may have been stopped in the middle of
+/// that by a machine or a disk that has much else to do. Content that stays the same and wrong for
+/// the length of all of them (some fifteen seconds) is damage.
+const PATIENCE: [u64; 168] = {
+    let mut waits = [100; 168];
     let mut at = 0;
     while at < 20 {
         waits[at] = 10;
@@ -169,14 +170,14 @@ impl PageReader<'_> {
 }
 
 impl PageReader<'_> {
-    /// What page 0 says; `None` when it does not verify within two seconds.
+    /// What page 0 says; `None` when it does not verify within ten seconds.
     pub(super) fn probe(
         file: &File,
         path: &Path,
         page_size: PageSize,
     ) -> Result<Option<SpaceHeader>> {
         let mut bytes = vec![0; 65536];
-        for attempt in 0..40 {
+        for attempt in 0..200 {
             let len = read_prefix(file, &mut bytes).map_err(|e| Error::io("read file", path, e))?;
             if let Some(header) = parse_first_page(&bytes[..len], page_size) {
                 return Ok(Some(header));
@@ -225,4 +226,68 @@ pub(super) fn page_index(offset: u64, page_size: usize) -> u32 {
 /// The LSN of a page image.
 pub(super) fn page_lsn(page: &[u8]) -> u64 {
     PageHeader::parse(page).map_or(0, |header| header.lsn().get())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{JobOptions, Stage};
+    use innodb::flags::SpaceFlags;
+    use innodb::ids::SpaceId;
+    use std::sync::Arc;
+
+    const SIZE: usize = 16384;
+
+    /// Page 3 of tablespace 7.
+    fn page() -> Vec<u8> {
+        let mut page = vec![0; SIZE];
+        page[4..8].copy_from_slice(&3_u32.to_be_bytes());
+        page[24..26].copy_from_slice(&6_u16.to_be_bytes());
+        page[34..38].copy_from_slice(&7_u32.to_be_bytes());
+        page[100..SIZE - 8].fill(5);
+        assert!(innodb::checksum::stamp(
+            &mut page,
+            Geometry::plain(PageSize::DEFAULT)
+        ));
+        page
+    }
+
+    fn read(file: &File, job: &Job) -> Result<Vec<u8>, ReadError> {
+        let flags = SpaceFlags::new(0x4021).unwrap();
+        let space = SpaceInfo {
+            id: SpaceId::new(7),
+            flags,
+            geometry: Geometry::of(flags).unwrap(),
+            first_page: 0,
+        };
+        let path = Path::new("t.ibd");
+        let mut page = vec![0; SIZE];
+        PageReader { file, path, space }.read(3 * SIZE as u64, &mut page, job)?;
+        Ok(page)
+    }
+
+    #[test]
+    fn a_page_that_is_half_written_for_seconds_is_read_and_a_wrong_one_is_damage() {
+        let file = tempfile::tempfile().unwrap();
+        let (whole, at) = (page(), 3 * SIZE as u64);
+        let mut half = whole.clone();
+        half[SIZE / 2..].fill(9);
+        file.write_all_at(&half, at).unwrap();
+        let job = Job::new(&JobOptions::default(), Arc::default());
+        job.progress.begin(Stage::FileCopy, 1, 0);
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| read(&file, &job));
+            let reads = || job.progress.bytes_read() / SIZE as u64;
+            while reads() < 60 && !reader.is_finished() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            assert!(!reader.is_finished(), "after {} reads", reads());
+            file.write_all_at(&whole, at).unwrap();
+            assert!(reader.join().unwrap().unwrap() == whole);
+        });
+        file.write_all_at(&half, at).unwrap();
+        let error = read(&file, &job).unwrap_err();
+        let damage = matches!(&error, ReadError::Failed(Error::BadPage { page: 3, .. }));
+        assert!(damage, "{error:?}");
+    }
 }

@@ -39,8 +39,9 @@ pub(super) struct Group {
     begin: Lsn,
 }
 
-/// Reads of a block that is being written.
-const ATTEMPTS: usize = 50;
+/// Reads of a block that is being written, ten milliseconds apart: its writer may have been stopped
+/// in the middle by a machine or a disk that has much else to do.
+const ATTEMPTS: usize = 1500;
 
 impl Group {
     /// The group that is being written; `None` while tracking is off.

@@ -24,7 +24,7 @@ const LOCK: &str = "innoclone.page_list";
 /// Seconds after which the variables are given back, whatever we do.
 const LONGEST: u64 = 120;
 /// How often something is tried again, and after how long.
-const TRIES: u32 = 50;
+const TRIES: u32 = 200;
 const PAUSE: Duration = Duration::from_millis(200);
 /// Entries since the last start point with which a clone begins a new one. It is 2044; pages go
 /// on being written while we prepare.

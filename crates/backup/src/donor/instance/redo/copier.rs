@@ -207,8 +207,9 @@ impl Copier {
             let newest = files.iter().map(|file| file.end).max();
             match (oldest, newest) {
                 (_, Some(newest)) if newest <= at => return Ok(None),
-                // A file is unreadable for the moment in which it is renamed.
-                _ if attempt < 50 => std::thread::sleep(Duration::from_millis(10)),
+                // A file is unreadable for the moment in which it is renamed; on a machine that has
+                // much else to do that is a while.
+                _ if attempt < 500 => std::thread::sleep(Duration::from_millis(10)),
                 (Some(oldest), _) => return Err(Error::RedoLost { needed: at, oldest }),
                 (None, _) => {
                     return Err(Error::damaged(&self.redo_dir, "there is no redo log"));

@@ -30,7 +30,7 @@ pub(in super::super) struct Checkpoint {
 pub(in super::super) fn checkpoint(redo_dir: &Path) -> Result<Checkpoint> {
     // A checkpoint block may be read while it is written, and files are renamed at any moment:
     // what counts is that one reading finds a valid one.
-    for _ in 0..100 {
+    for _ in 0..1500 {
         let files = live_files(redo_dir)?;
         let found = latest_checkpoint(files.iter().map(|file| (&file.area, file.size)));
         if let Some((lsn, index)) = found

@@ -12,7 +12,8 @@ fn block(chunk: u32, number: u32) -> Block {
     }
 }
 
-const SOON: Duration = Duration::from_secs(60);
+/// A guard: what is waited for comes.
+const SOON: Duration = Duration::from_secs(600);
 const NOW: Duration = Duration::ZERO;
 
 fn next(flow: &Flow, task: u32) -> String {
