@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 use testkit::fixtures::{ZooOptions, change_zoo, zoo};
-use testkit::{Server, Workload, WorkloadOptions, wait_until};
+use testkit::{Server, Workload, WorkloadOptions};
 
 pub fn try_apply(datadir: &Path, increment: &Path) -> Result<ApplyReport> {
     let request = ApplyRequest {
