@@ -84,9 +84,13 @@ fn a_table_that_is_dropped_on_its_way_is_not_in_the_set() {
     let rate = Some(8 << 20);
     let report = std::thread::scope(|scope| {
         let backup = scope.spawn(|| full(&place, &server, &proxy, Algorithm::Zstd, 4, rate));
-        let deadline = Instant::now() + Duration::from_secs(120);
+        let deadline = Instant::now() + Duration::from_secs(600);
         while proxy.passed() < 4 << 20 {
-            assert!(Instant::now() < deadline && !backup.is_finished());
+            assert!(
+                Instant::now() < deadline && !backup.is_finished(),
+                "{} bytes passed",
+                proxy.passed()
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
         server.sql("DROP TABLE sbtest.sbtest2").unwrap();

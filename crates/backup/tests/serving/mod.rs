@@ -89,7 +89,7 @@ impl Endpoint {
         })
         .unwrap();
         client
-            .set_read_timeout(Some(Duration::from_secs(120)))
+            .set_read_timeout(Some(Duration::from_secs(600)))
             .unwrap();
         client
     }
@@ -114,6 +114,12 @@ pub fn enter(client: &mut Connection) {
 
 pub fn statement(port: u16, password: &str, rest: &str) -> String {
     format!("CLONE INSTANCE FROM '{USER}'@'127.0.0.1':{port} IDENTIFIED BY '{password}' {rest}")
+}
+
+/// A clone into a directory, without TLS: by a line that reads along.
+pub fn plain_statement(port: u16, data: &Path) -> String {
+    let rest = format!("DATA DIRECTORY = '{}' REQUIRE NO SSL", data.display());
+    statement(port, PASSWORD, &rest)
 }
 
 /// A stock server that takes a clone.
@@ -169,7 +175,7 @@ impl Recipient {
         if !error.to_string().contains("3707") {
             return Err(error);
         }
-        let deadline = Instant::now() + Duration::from_secs(120);
+        let deadline = Instant::now() + Duration::from_secs(600);
         while self.server.is_running() {
             assert!(Instant::now() < deadline, "the recipient does not end");
             std::thread::sleep(Duration::from_millis(50));
@@ -186,7 +192,7 @@ impl Recipient {
 }
 
 pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_secs(600);
     while !done() {
         assert!(Instant::now() < deadline, "waited in vain until {what}");
         std::thread::sleep(Duration::from_millis(10));
