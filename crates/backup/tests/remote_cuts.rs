@@ -67,7 +67,8 @@ fn a_donor_that_dies_ends_the_backup() {
     let mut remote = remote_options(&server);
     by(&proxy, &mut remote);
     remote.connect_retry = Duration::from_secs(2);
-    remote.network_rate = Some(4 << 20);
+    // Slow enough for it to die in the middle.
+    remote.network_rate = Some(1 << 20);
     let request = RemoteBackupRequest {
         compression: None,
         remote,
@@ -77,7 +78,7 @@ fn a_donor_that_dies_ends_the_backup() {
     let job = common::job();
     let error = std::thread::scope(|scope| {
         let backup = scope.spawn(|| backup_remote(&request, &catalogue, &job));
-        wait_until("data travel", || proxy.passed() > 8 << 20);
+        wait_until("data travel", || proxy.passed() > 2 << 20);
         server.kill9().unwrap();
         backup.join().unwrap().unwrap_err()
     });

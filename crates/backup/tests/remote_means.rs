@@ -10,11 +10,13 @@ use backup::donor::instance::IncrementFrom;
 use backup::donor::remote::RemoteOptions;
 use backup::set::{BackupSet, LeftOutBy, Means};
 use common::{Place, check_with_binlog};
-use network::{check_restored, counted_donor, remote_full};
+use network::messages::{Cutter, Hold};
+use network::{check_restored, counted_donor, remote_full, wait_until};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use testkit::{Server, ServerOptions, Workload, WorkloadOptions};
+use wire::SslMode;
 
 fn increment(
     place: &Place,
@@ -86,26 +88,26 @@ fn increments_are_the_same_by_whatever_means_under_load_and_ddl() {
         threads: 2,
         ddl: true,
         seed,
-        ..WorkloadOptions::default()
+        // The counts are compared in a moment without a write: there has to be one.
+        pause: Duration::from_millis(20),
     };
     let workload = Workload::start(&server, load(5)).unwrap();
     remote_full(&place, &server, "full", |_| ()).unwrap();
     // Under load: the tables of sbtest do not travel.
-    std::thread::sleep(Duration::from_secs(2));
+    workload.wait_for(50, 5).unwrap();
     let (incr1, first) = counted_increment(&place, &server, "incr1", "full", |_| ());
     server
         .sql("UPDATE sbtest.sbtest2 SET pad = 'changed' WHERE id % 100 = 0")
         .unwrap();
-    std::thread::sleep(Duration::from_secs(1));
+    workload.wait_for(50, 5).unwrap();
     let (incr2, second) = counted_increment(&place, &server, "incr2", &incr1, |options| {
         options.page_track = true;
     });
     server
         .sql("UPDATE sbtest.sbtest3 SET pad = 'changed' WHERE id % 100 = 0")
         .unwrap();
-    std::thread::sleep(Duration::from_secs(1));
-    let stats = workload.stop();
-    assert!(stats.transactions > 50 && stats.ddl > 10, "{stats:?}");
+    workload.wait_for(20, 2).unwrap();
+    workload.stop();
     // Of a quiet server all means make the same.
     server.quiesce().unwrap();
     let counted = increment(&place, &server, "counted", &incr2, |_| ());
@@ -160,7 +162,9 @@ fn counters_that_lie_are_not_believed() {
     let (mut server, place) = (counted_donor(ServerOptions::default()), Place::new());
     server.load_sysbench_like(3, 20000).unwrap();
     remote_full(&place, &server, "set0", |_| ()).unwrap();
-    let write = "UPDATE sbtest.sbtest1 SET pad = CONCAT('x', SUBSTR(pad, 2)) WHERE id % 10 = 3; \
+    // It changes pages each time: an update to what is there already would write nothing, and then
+    // nothing is missed.
+    let write = "UPDATE sbtest.sbtest1 SET pad = REVERSE(pad) WHERE id % 10 = 3; \
                  SELECT innodb_redo_log_sharp_checkpoint()";
     let instrument = |on: &str| {
         format!(
@@ -226,9 +230,7 @@ fn counters_that_lie_are_not_believed() {
 /// Changes few pages, so few that a list of them is made.
 fn change_little(server: &Server) {
     server
-        .sql(
-            "UPDATE sbtest.sbtest1 SET pad = CONCAT('y', SUBSTR(pad, 2)) ORDER BY id DESC LIMIT 20",
-        )
+        .sql("UPDATE sbtest.sbtest1 SET pad = REVERSE(pad) ORDER BY id DESC LIMIT 20")
         .unwrap();
 }
 
@@ -294,6 +296,7 @@ fn an_increment_that_dies() {
     let port: u16 = port.to_str().unwrap().parse().unwrap();
     let place = std::env::var_os("INNOCLONE_TEST_DIES_IN").unwrap();
     network::run_increment(port, Path::new(&place), "full", |options| {
+        network::through(port, SslMode::Disabled, options);
         options.page_track = true;
     });
 }
@@ -309,40 +312,24 @@ fn variables_are_given_back_when_the_program_is_killed() {
         .sql("CREATE TABLE sbtest.more SELECT * FROM sbtest.sbtest2; UPDATE sbtest.sbtest2 SET k = k + 1")
         .unwrap();
     server.quiesce().unwrap();
-    let mut caught = false;
-    for _ in 0..10 {
-        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "an_increment_that_dies"])
-            .env("INNOCLONE_TEST_DIES_ON", server.port().to_string())
-            .env("INNOCLONE_TEST_DIES_IN", place.scratch.path())
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        let ended = loop {
-            if variables(&server)[0].starts_with("#meb/") {
-                break false;
-            }
-            if child.try_wait().unwrap().is_some() {
-                break true;
-            }
-        };
-        child.kill().unwrap();
-        child.wait().unwrap();
-        let begin = Instant::now();
-        while variables(&server) != ["ib_buffer_pool", "NULL"] {
-            assert!(
-                begin.elapsed() < Duration::from_secs(100),
-                "{:?}",
-                variables(&server)
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        let _ = std::fs::remove_dir_all(place.path("dying"));
-        if !ended {
-            caught = true;
-            break;
-        }
-    }
-    assert!(caught, "the variable was never seen changed");
+    // It is killed when it has lent the variables to the clone that is about to begin.
+    let (rule, hold) = Hold::of("master > INIT", 1);
+    let line = Cutter::start(server.port(), [rule]);
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "an_increment_that_dies", "--nocapture"])
+        .env("INNOCLONE_TEST_DIES_ON", line.port.to_string())
+        .env("INNOCLONE_TEST_DIES_IN", place.scratch.path())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::inherit())
+        .spawn()
+        .unwrap();
+    hold.wait();
+    let lent = variables(&server);
+    assert!(lent[0].starts_with("#meb/"), "{lent:?}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    drop(hold);
+    wait_until("the variables are given back", || {
+        variables(&server) == ["ib_buffer_pool", "NULL"]
+    });
 }

@@ -2,12 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod common;
+mod network;
 mod serving;
 
 use backup::command::BackupReport;
 use common::{Place, check_state};
+use network::messages::{Cutter, Hold};
 use serving::{Endpoint, Recipient, donor_options};
-use std::time::Duration;
 use testkit::{Server, ServerOptions, Snapshot, Workload, WorkloadOptions, wait_until};
 use wire::clone::{Ack, Command, DdlWait, Locator, Response, Setting, Setup, Version};
 
@@ -26,9 +27,9 @@ fn chain(place: &Place, options: ServerOptions) -> (Server, BackupReport, Snapsh
         ..WorkloadOptions::default()
     };
     let workload = Workload::start(&server, options).unwrap();
-    std::thread::sleep(Duration::from_secs(2));
+    workload.wait_for(50, 5).unwrap();
     place.increment(&server, "incr1", "full");
-    std::thread::sleep(Duration::from_secs(2));
+    workload.wait_for(50, 5).unwrap();
     workload.stop();
     server
         .sql(
@@ -102,36 +103,41 @@ fn stock_servers_clone_a_chain_into_a_directory_and_in_place() {
 fn several_recipients_are_served_at_once_and_one_that_dies_harms_nobody() {
     let place = Place::new();
     let (report, before) = full(&place, ServerOptions::default(), "");
-    let mut options = donor_options(&place.path("full"));
-    // Slow enough to meet each other.
-    options.job.read_rate = Some(30 << 20);
-    let endpoint = Endpoint::serve(options);
+    let endpoint = Endpoint::serve(donor_options(&place.path("full")));
     let (mut dying, first, second) = (
         Recipient::start(4),
         Recipient::start(4),
         Recipient::start(1),
     );
-    let client = dying.server.client().clone();
-    let statement = endpoint.statement(
-        serving::PASSWORD,
-        &format!("DATA DIRECTORY = '{}'", place.path("dead").display()),
-    );
-    dying.allow(&endpoint);
+    let names = ["dead", "one", "two"];
+    // None is done before all are under way.
+    let (lines, holds): (Vec<_>, Vec<_>) = names
+        .map(|_| {
+            let (rule, hold) = Hold::of("any < Block FileCopy", 3);
+            (Cutter::start(endpoint.port, [rule]), hold)
+        })
+        .into_iter()
+        .unzip();
     std::thread::scope(|scope| {
-        let lost = scope.spawn(|| client.sql(&statement));
-        let clones: Vec<_> = [(&first, "one"), (&second, "two")]
-            .into_iter()
-            .map(|(recipient, name)| {
-                let data = place.path(name);
-                let endpoint = &endpoint;
-                scope.spawn(move || recipient.clone_into(endpoint, &data))
-            })
-            .collect();
-        wait_until("three clones run", || endpoint.donor.clones() == 3);
+        let mut clones = Vec::new();
+        for ((recipient, name), line) in
+            [&dying, &first, &second].into_iter().zip(names).zip(&lines)
+        {
+            recipient.allow_port(line.port);
+            let client = recipient.server.client().clone();
+            let statement = serving::plain_statement(line.port, &place.path(name));
+            clones.push(scope.spawn(move || client.sql(&statement)));
+        }
+        for hold in &holds {
+            hold.wait();
+        }
+        assert_eq!(endpoint.donor.clones(), 3);
         dying.server.kill9().unwrap();
-        assert!(lost.join().unwrap().is_err());
-        for clone in clones {
-            clone.join().unwrap().unwrap();
+        drop(holds);
+        let mut ended = clones.into_iter().map(|clone| clone.join().unwrap());
+        assert!(ended.next().unwrap().is_err());
+        for clone in ended {
+            clone.unwrap();
         }
     });
     drop((dying, first, second));
@@ -150,24 +156,28 @@ fn several_recipients_are_served_at_once_and_one_that_dies_harms_nobody() {
 fn a_client_whose_connections_are_cut_comes_back_and_gets_the_rest() {
     let place = Place::new();
     let (report, before) = full(&place, ServerOptions::default(), "");
-    let mut options = donor_options(&place.path("full"));
-    options.job.read_rate = Some(20 << 20);
-    let endpoint = Endpoint::serve(options);
+    let endpoint = Endpoint::serve(donor_options(&place.path("full")));
     for threads in [1, 3] {
         let recipient = Recipient::start(threads);
         let data = place.path(&format!("cut{threads}"));
+        let (rule, hold) = Hold::of("any < Block FileCopy", 5);
+        let (line, mut hold) = (Cutter::start(endpoint.port, [rule]), Some(hold));
+        recipient.allow_port(line.port);
+        let statement = serving::plain_statement(line.port, &data);
         std::thread::scope(|scope| {
-            let clone = scope.spawn(|| recipient.clone_into(&endpoint, &data));
+            let clone = scope.spawn(|| recipient.server.sql(&statement));
             for cut in 1..=2 {
-                wait_until("it is under way", || {
-                    clone.is_finished() || endpoint.busy().len() > threads as usize
-                });
-                std::thread::sleep(Duration::from_millis(300));
-                assert!(!clone.is_finished(), "too fast to be cut: {cut}");
+                hold.as_ref().unwrap().wait();
                 let busy = endpoint.busy();
                 for id in &busy {
                     endpoint.server.connections().kill(*id);
                 }
+                // What it holds next comes by the connections that are made again.
+                let (rule, next) = Hold::of("any < Block FileCopy", 5);
+                if cut == 1 {
+                    line.add(rule);
+                }
+                hold.replace(next);
                 wait_until("they have ended", || {
                     endpoint.busy().iter().all(|id| !busy.contains(id))
                 });

@@ -11,6 +11,7 @@ use backup::donor::remote::RemoteOptions;
 use backup::serve::Patience;
 use common::{Place, check_restored};
 use frame::Algorithm;
+use network::messages::{Cutter, Hold};
 use network::proxy::Proxy;
 use serving::raw::{acknowledge, begin, complete, gone, is_sign_of_life, send, setup, until};
 use serving::{Endpoint, PASSWORD, Recipient, digest, donor_options, enter};
@@ -26,7 +27,6 @@ fn a_process_that_serves() {
         return;
     };
     let mut options = donor_options(Path::new(&set));
-    options.job.read_rate = Some(10 << 20);
     // Its client shall not wait for it in vain for minutes.
     options.patience.away_minutes = 0;
     let endpoint = Endpoint::serve(options);
@@ -134,37 +134,30 @@ fn killed_process(recipient: &Recipient, place: &Place) {
     for (at, directory) in [true, false].into_iter().enumerate() {
         let port = place.path(&format!("port{at}"));
         let mut process = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "a_process_that_serves"])
+            .args(["--exact", "a_process_that_serves", "--nocapture"])
             .env("INNOCLONE_TEST_SERVES", place.path("sets/incr2"))
             .env("INNOCLONE_TEST_SERVES_ON", &port)
             .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
+            .stderr(std::process::Stdio::inherit())
             .spawn()
             .unwrap();
         wait_until("it serves", || port.exists());
         let port: u16 = std::fs::read_to_string(&port).unwrap().parse().unwrap();
-        recipient.allow_port(port);
-        let rest = if directory {
-            format!("DATA DIRECTORY = '{}'", place.path("orphan").display())
+        let (rule, hold) = Hold::of("any < Block FileCopy", 5);
+        let line = Cutter::start(port, [rule]);
+        recipient.allow_port(line.port);
+        let statement = if directory {
+            serving::plain_statement(line.port, &place.path("orphan"))
         } else {
-            String::new()
+            serving::statement(line.port, PASSWORD, "REQUIRE NO SSL")
         };
-        let statement = serving::statement(port, PASSWORD, &rest);
         let client = recipient.server.client().clone();
         let error = std::thread::scope(|scope| {
             let clone = scope.spawn(|| client.sql(&statement));
-            wait_until("data travel", || {
-                // Of this clone, not of the one before.
-                let state = recipient.server.query_value(&format!(
-                    "SELECT COUNT(*) FROM performance_schema.clone_status s \
-                     JOIN performance_schema.clone_progress p ON p.BEGIN_TIME >= s.BEGIN_TIME \
-                     WHERE s.STATE = 'In Progress' AND s.SOURCE LIKE '%:{port}%' \
-                     AND p.STAGE = 'FILE COPY' AND p.STATE = 'In Progress' AND p.DATA > 1000000",
-                ));
-                state.unwrap() == "1"
-            });
+            hold.wait();
             process.kill().unwrap();
             process.wait().unwrap();
+            drop(hold);
             clone.join().unwrap().unwrap_err().to_string()
         });
         assert!(error.contains("ERROR"), "{error}");
@@ -345,12 +338,17 @@ fn too_many(endpoint: &Endpoint, recipient: &Recipient, no: &Path) {
 
 /// Nobody takes its bytes, or nobody acknowledges: it is ended, and forgotten.
 fn too_slow(set: &Path) {
-    let mut options = donor_options(set);
-    options.patience = Patience {
-        away_minutes: 0,
-        acknowledge: Duration::from_secs(1),
+    let impatient = |acknowledge, write_timeout| {
+        let mut options = donor_options(set);
+        options.patience = Patience {
+            away_minutes: 0,
+            acknowledge,
+        };
+        Endpoint::serve_with(options, write_timeout)
     };
-    let endpoint = Endpoint::serve_with(options, Duration::from_secs(1));
+    let (soon, late) = (Duration::from_secs(1), Duration::from_secs(600));
+    // Each by an endpoint of its own: on a slow machine this client does nothing soon.
+    let endpoint = impatient(late, soon);
     let (mut client, locator) = begin(&endpoint);
     acknowledge(&endpoint, &mut client, &locator);
     gone(&endpoint);
@@ -358,6 +356,7 @@ fn too_slow(set: &Path) {
     drop(client);
 
     // Nobody acknowledges the end of a stage.
+    let endpoint = impatient(soon, late);
     let (mut client, _) = begin(&endpoint);
     let code = loop {
         let packet = client.read_packet().unwrap();

@@ -40,6 +40,7 @@ impl Rule {
 
 /// Holds a message: the test waits for it.
 pub struct Hold {
+    message: String,
     came: Receiver<()>,
     /// Dropped, it lets the message go.
     _go: Sender<()>,
@@ -49,19 +50,27 @@ impl Hold {
     pub fn of(message: &str, nth: u64) -> (Rule, Self) {
         let ((here, came), (go, may_go)) = (channel(), channel());
         let rule = Rule::new(message, nth, Fate::Held(here, may_go));
-        (rule, Self { came, _go: go })
+        let hold = Self {
+            message: message.to_owned(),
+            came,
+            _go: go,
+        };
+        (rule, hold)
     }
 
     /// Waits for the message.
     pub fn wait(&self) {
-        self.came.recv_timeout(Duration::from_secs(120)).unwrap();
+        let came = self.came.recv_timeout(Duration::from_secs(600));
+        came.unwrap_or_else(|e| panic!("'{}' was waited for: {e}", self.message));
     }
 }
 
 /// Relays connections to a server, and cuts them at messages.
 ///
 /// A message is named by the connection (`master`, `worker`, `helper`; `new` before it is known),
-/// its direction (`>` to the server) and what it is, such as `master < Stage FileCopy end`.
+/// its direction (`>` to the server) and what it is, such as `master < Stage FileCopy end`. It has a
+/// second name for rules that care for no connection, `any < Stage FileCopy end`: which of them
+/// brings what is a matter of luck.
 pub struct Cutter {
     pub port: u16,
     shared: Arc<Shared>,
@@ -173,13 +182,17 @@ impl Cutter {
 
 impl Shared {
     fn fate(&self, message: &str) -> Option<Fate> {
+        let of_any = message
+            .split_once(' ')
+            .map_or_else(String::new, |(_, what)| format!("any {what}"));
         let mut seen = self.seen.lock().unwrap();
-        let count = seen.entry(message.to_owned()).or_default();
-        *count += 1;
+        for name in [message, &of_any] {
+            *seen.entry(name.to_owned()).or_default() += 1;
+        }
         let mut rules = self.rules.lock().unwrap();
-        let rule = rules
-            .iter()
-            .position(|rule| rule.message == message && rule.nth <= *count);
+        let rule = rules.iter().position(|rule| {
+            (rule.message == message || rule.message == of_any) && rule.nth <= seen[&rule.message]
+        });
         let ruled = rule.map(|at| rules.swap_remove(at).fate);
         // There are hundreds of settings: no cut would come behind them.
         let by_chance = || match self.chance.lock().unwrap().as_mut() {

@@ -98,6 +98,16 @@ impl Ddl {
         self.done.load(Ordering::Relaxed)
     }
 
+    /// Waits until all statements have had another turn.
+    pub fn go_on(&self) {
+        let seen = self.done();
+        let is_alive = || !self.thread.as_ref().unwrap().is_finished();
+        while self.done() < seen + statements(0).len() {
+            assert!(is_alive(), "the DDL ended by itself");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
+
     pub fn end(mut self) {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.take().unwrap().join().unwrap();
@@ -113,12 +123,14 @@ fn statements(round: usize) -> Vec<String> {
         format!("UPDATE e.shared SET t = REPEAT({round} % 10, 300) WHERE id % 7 = {round} % 7"),
         format!("ALTER TABLE e.zip ENCRYPTION='{then}'"),
         "UPDATE e.holes SET t = REVERSE(t) WHERE id % 3 = 1".to_owned(),
-        format!("CREATE TABLE e.born{round} (id INT PRIMARY KEY, t TEXT) ENCRYPTION='Y'"),
-        format!("INSERT INTO e.born{round} SELECT id, t FROM e.own LIMIT 200"),
+        // Two in one: where the first fails, the second cannot succeed.
+        format!(
+            "CREATE TABLE e.born{round} (id INT PRIMARY KEY, t TEXT) ENCRYPTION='Y'; \
+             INSERT INTO e.born{round} SELECT id, t FROM e.own LIMIT 200"
+        ),
         "ALTER INSTANCE ROTATE INNODB MASTER KEY".to_owned(),
         format!("ALTER TABLESPACE turns ENCRYPTION='{now}'"),
-        "TRUNCATE TABLE e.parts".to_owned(),
-        "INSERT INTO e.parts SELECT id, t FROM e.own LIMIT 300".to_owned(),
+        "TRUNCATE TABLE e.parts; INSERT INTO e.parts SELECT id, t FROM e.own LIMIT 300".to_owned(),
         format!("DROP TABLE IF EXISTS e.born{}", round.wrapping_sub(2)),
     ]
 }

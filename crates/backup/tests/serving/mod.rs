@@ -89,7 +89,7 @@ impl Endpoint {
         })
         .unwrap();
         client
-            .set_read_timeout(Some(Duration::from_secs(120)))
+            .set_read_timeout(Some(Duration::from_secs(600)))
             .unwrap();
         client
     }
@@ -114,6 +114,12 @@ pub fn enter(client: &mut Connection) {
 
 pub fn statement(port: u16, password: &str, rest: &str) -> String {
     format!("CLONE INSTANCE FROM '{USER}'@'127.0.0.1':{port} IDENTIFIED BY '{password}' {rest}")
+}
+
+/// A clone into a directory, without TLS: by a line that reads along.
+pub fn plain_statement(port: u16, data: &Path) -> String {
+    let rest = format!("DATA DIRECTORY = '{}' REQUIRE NO SSL", data.display());
+    statement(port, PASSWORD, &rest)
 }
 
 /// A stock server that takes a clone.
