@@ -11,11 +11,11 @@ use backup::donor::remote::RemoteOptions;
 use backup::set::{BackupSet, LeftOutBy, Means};
 use common::{Place, check_with_binlog};
 use network::messages::{Cutter, Hold};
-use network::{check_restored, counted_donor, remote_full, wait_until};
+use network::{check_restored, counted_donor, remote_full};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
-use testkit::{Server, ServerOptions, Workload, WorkloadOptions};
+use testkit::{Server, ServerOptions, Workload, WorkloadOptions, wait_until};
 use wire::SslMode;
 
 fn increment(
