@@ -132,16 +132,7 @@ impl AgentDonor {
 
     /// Makes and sends a clone.
     fn run(&self, clone: &Clone, held: &Held) -> Result<()> {
-        let parallel = if held.in_order {
-            1
-        } else {
-            self.options.job.parallel
-        };
-        let options = JobOptions {
-            parallel,
-            ..self.options.job.clone()
-        };
-        let job = Job::new(&options, clone.cancelled());
+        let job = Job::new(&self.options.job, clone.cancelled());
         let mut donor =
             InstanceDonor::open(held.options.clone(), &job).map_err(|e| job.cause(e))?;
         if held.options.from.is_none() && !donor.is_tracking() {
@@ -182,11 +173,7 @@ impl Host for Arc<AgentDonor> {
         setup: &Setup,
         session: &Session,
     ) -> Result<(Arc<Clone>, Vec<Setting>), Refused> {
-        let clone = {
-            // Who compresses takes the bytes of a file in their order.
-            let in_order = setup.wish.compression != 0;
-            self.slot.begin(self.wanted(setup), in_order)?
-        };
+        let clone = self.slot.begin(self.wanted(setup))?;
         tracing::info!(
             clone = clone.id,
             user = session.login.user,
