@@ -134,11 +134,6 @@ impl InstanceDonor {
         self.base.as_ref().map_or(Lsn::ZERO, |base| base.start)
     }
 
-    /// Whether page tracking is on, so that the copy of the files needs no lock.
-    pub(crate) fn is_tracking(&self) -> bool {
-        self.tracked_from.is_some()
-    }
-
     fn session(&mut self) -> &mut Session {
         &mut self
             .session

@@ -135,14 +135,6 @@ impl AgentDonor {
         let job = Job::new(&self.options.job, clone.cancelled());
         let mut donor =
             InstanceDonor::open(held.options.clone(), &job).map_err(|e| job.cause(e))?;
-        if held.options.from.is_none() && !donor.is_tracking() {
-            return Err(Error::refused(
-                1105,
-                "page tracking is off: DDL of the instance would be blocked until the client has \
-                 received everything",
-                "Add --page-track, or switch page tracking on.",
-            ));
-        }
         let flow = Arc::clone(&clone.flow);
         let returning = Arc::clone(&held.returning);
         let base = match &held.options.from {
