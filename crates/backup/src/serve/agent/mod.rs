@@ -16,9 +16,10 @@ use super::host::Host;
 use super::settings;
 use crate::agent::{self, BaseTold, BaseWeighed, InstanceTold, SnapshotTold};
 use crate::donor::instance::{self, IncrementFrom, InstanceDonor, InstanceOptions};
+use crate::donor::remote::KeysByClone;
 use crate::recipient::Recipient;
-use crate::recipient::wire::{LiveRecipient, Stopped};
-use crate::{Error, Job, JobOptions, Result, engine};
+use crate::recipient::wire::{LiveRecipient, Secrets, Stopped};
+use crate::{Error, Job, JobOptions, Result, Sealing, engine};
 use innodb::lsn::Lsn;
 use std::io;
 use std::path::PathBuf;
@@ -133,15 +134,23 @@ impl AgentDonor {
     /// Makes and sends a clone.
     fn run(&self, clone: &Clone, held: &Held) -> Result<()> {
         let job = Job::new(&self.options.job, clone.cancelled());
-        let mut donor =
-            InstanceDonor::open(held.options.clone(), &job).map_err(|e| job.cause(e))?;
+        let secrets = Secrets {
+            keys: Arc::new(Sealing::handing_on()),
+            tls_only: clone.tls_only(),
+        };
+        let keys = KeysByClone::new(&self.options.connect, Arc::clone(&secrets.keys));
+        let options = InstanceOptions {
+            keys: Some(Arc::new(keys)),
+            ..held.options.clone()
+        };
+        let mut donor = InstanceDonor::open(options, &job).map_err(|e| job.cause(e))?;
         let flow = Arc::clone(&clone.flow);
         let returning = Arc::clone(&held.returning);
         let base = match &held.options.from {
             Some(IncrementFrom::Told(base)) => Some(base.digest()),
             _ => None,
         };
-        let recipient = LiveRecipient::new(flow, returning, &self.options.spool, base)?;
+        let recipient = LiveRecipient::new(flow, returning, &self.options.spool, base, secrets)?;
         let recipient: Arc<dyn Recipient> = Arc::new(recipient);
         engine::run(&mut donor, &recipient, &job).map(drop)
     }

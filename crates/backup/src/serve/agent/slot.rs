@@ -108,7 +108,7 @@ impl Slot {
         let (stage, known, received) = old.where_to_resume(locator)?;
         tracing::info!(clone = old.id, ?stage, "clone resumed");
         let turn = Turn::again(stage, known, received);
-        let clone = Arc::new(Clone::new(old.id, turn.flow()));
+        let clone = Arc::new(old.again(turn.flow()));
         // Workers may join before the master executes.
         clone.flow.join();
         current.clone = Arc::clone(&clone);
