@@ -149,3 +149,47 @@ fn after_a_restart_changed_pages_are_found_by_a_scan() {
     common::check_restored(&restored, &tracked);
     testkit::assert_same(&before, &testkit::snapshot(&restored).unwrap());
 }
+
+#[test]
+fn a_full_needs_no_page_tracking_and_an_increment_on_it_is_a_scan() {
+    let (server, place) = (agents::instance(ServerOptions::default()), Place::new());
+    server.load_sysbench_like(2, 20_000).unwrap();
+    let installed = server.query_value(
+        "SELECT COUNT(*) FROM mysql.component WHERE component_urn LIKE '%mysqlbackup'",
+    );
+    if installed.unwrap() != "0" {
+        server
+            .sql("UNINSTALL COMPONENT 'file://component_mysqlbackup'")
+            .unwrap();
+    }
+    let agent = Agent::of(&server, &place);
+    let error = agent.full(&place, "tracked", |_| ()).unwrap_err();
+    assert_eq!(error.code(), 1305, "{error}");
+    let workload = Workload::start(&server, WorkloadOptions::default()).unwrap();
+    let full = agent.full(&place, "full", |options| options.page_track = false);
+    let full = full.unwrap();
+    assert_eq!(
+        (full.pages_by, full.lsn.page_track),
+        (PagesBy::All, innodb::lsn::Lsn::ZERO)
+    );
+    let untracked = |options: &mut backup::donor::remote::RemoteOptions| options.page_track = false;
+    let error = agent.increment(&place, "none", "full", untracked);
+    assert_eq!(error.unwrap_err().code(), 3803);
+    let scanned = agent.increment(&place, "scanned", "full", |options| {
+        untracked(options);
+        options.scan = true;
+    });
+    let scanned = scanned.unwrap();
+    assert_eq!(scanned.pages_by, PagesBy::Scan);
+    workload.stop();
+    agents::assert_free(&server);
+    for (set, report) in [("full", &full), ("scanned", &scanned)] {
+        check_set(&place, set);
+        let data = format!("data-{set}");
+        place.restore(set, &data);
+        let restored = place.boot(&data, &[]);
+        common::check_restored(&restored, report);
+        Workload::check(&restored).unwrap();
+        check_with_binlog(&server, &restored, report);
+    }
+}

@@ -63,12 +63,6 @@ fn strangers_and_second_clients_are_kept_out() {
         1045
     );
     assert_eq!(refused(&|o| o.connect.user = "nobody".into()).code(), 1227);
-    // Page tracking is off, and is not switched on by itself.
-    let error = refused(&|options| options.page_track = false);
-    assert!(
-        error.to_string().contains("page tracking is off"),
-        "{error}"
-    );
     agent.full(&place, "full", |_| ()).unwrap();
     change_much(&server);
     // The first one must take longer than the second is ready to wait.

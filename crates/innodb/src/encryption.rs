@@ -17,7 +17,8 @@ use std::fmt;
 
 use aes::Aes256;
 use aes::cipher::{
-    Array, BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, KeyInit, KeyIvInit,
+    Array, BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, KeyInit,
+    KeyIvInit,
 };
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -137,6 +138,36 @@ impl TablespaceKey {
         Ok(plain)
     }
 
+    /// A plain block of the redo log encrypted: what [`Self::decrypt_redo_block`] makes plain again.
+    pub fn encrypt_redo_block(&self, block: &[u8]) -> Result<[u8; BLOCK_SIZE], KeyBlockError> {
+        let mut sealed: [u8; BLOCK_SIZE] = array_at(block, 0).ok_or(KeyBlockError::NoRedoBlock)?;
+        if block.len() != BLOCK_SIZE {
+            return Err(KeyBlockError::NoRedoBlock);
+        }
+        let body = sealed.get_mut(REDO_HEADER..).unwrap_or_default();
+        let (end, whole) = (body.len(), body.len() - body.len() % 16);
+        self.encrypt_cbc(body.get_mut(..whole).unwrap_or_default());
+        self.encrypt_cbc(body.get_mut(end - 32..).unwrap_or_default());
+        if let Some(byte) = sealed.get_mut(4) {
+            *byte |= 0x80;
+        }
+        Ok(sealed)
+    }
+
+    fn encrypt_cbc(&self, bytes: &mut [u8]) {
+        let key: Option<[u8; 32]> = array_at(&self.0, 0);
+        let iv: Option<[u8; 16]> = array_at(&self.0, 32);
+        let (Some(key), Some(iv)) = (key.map(Zeroizing::new), iv) else {
+            return;
+        };
+        let mut cipher = cbc::Encryptor::<Aes256>::new(&Array(*key), &Array(iv));
+        for block in bytes.chunks_exact_mut(16) {
+            if let Ok(block) = <&mut Array<u8, _>>::try_from(block) {
+                cipher.encrypt_block(block);
+            }
+        }
+    }
+
     fn decrypt_cbc(&self, bytes: &mut [u8]) {
         let key: Option<[u8; 32]> = array_at(&self.0, 0);
         let iv: Option<[u8; 16]> = array_at(&self.0, 32);
@@ -230,6 +261,19 @@ mod tests {
         let mut old = in_clear(0);
         old[2] = b'A';
         assert!(TablespaceKey::unprotected(&old).is_err());
+    }
+
+    #[test]
+    fn an_encrypted_block_of_the_log_becomes_plain_again() {
+        let mut plain: [u8; BLOCK_SIZE] = std::array::from_fn(|at| at.to_le_bytes()[0]);
+        // A block with 300 bytes in it, not encrypted.
+        plain[4..6].copy_from_slice(&300u16.to_be_bytes());
+        let sealed = key().encrypt_redo_block(&plain).unwrap();
+        assert!(BlockHeader::parse(&sealed).unwrap().encrypted);
+        assert_eq!(sealed[..4], plain[..4]);
+        assert!(!sealed.windows(16).any(|window| window == &plain[100..116]));
+        assert_eq!(key().decrypt_redo_block(&sealed).unwrap(), plain);
+        assert!(key().encrypt_redo_block(&plain[..511]).is_err());
     }
 
     #[test]

@@ -10,7 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The keys that came with a snapshot, for its set.
 pub struct Sealing {
-    key: EncryptionKey,
+    /// What seals them; without it they are only handed on.
+    key: Option<EncryptionKey>,
     found: Mutex<SpaceKeys>,
 }
 
@@ -18,14 +19,22 @@ impl Sealing {
     /// None yet; they will be sealed by `key`.
     pub fn new(key: EncryptionKey) -> Self {
         Self {
-            key,
+            key: Some(key),
+            found: Mutex::default(),
+        }
+    }
+
+    /// None yet; they are for somebody else to seal, and are forgotten with this.
+    pub(crate) fn handing_on() -> Self {
+        Self {
+            key: None,
             found: Mutex::default(),
         }
     }
 
     /// The id of the key that seals.
     pub fn key_id(&self) -> &str {
-        self.key.id()
+        self.key.as_ref().map_or("", EncryptionKey::id)
     }
 
     /// How many keys came.
@@ -49,7 +58,12 @@ impl Sealing {
 
     /// The key of the redo log.
     pub(crate) fn of_redo(&self) -> Option<TablespaceKey> {
-        self.found().get(&REDO_SPACE).cloned()
+        self.of(REDO_SPACE)
+    }
+
+    /// The key of a tablespace.
+    pub(crate) fn of(&self, space: u32) -> Option<TablespaceKey> {
+        self.found().get(&space).cloned()
     }
 
     /// Keys of tablespaces that are gone are not kept.
@@ -60,8 +74,14 @@ impl Sealing {
 
     /// The file of the set that holds the keys.
     pub(crate) fn seal(&self, set: &SetId) -> Result<Vec<u8>> {
-        seal(&self.found(), &self.key, set.as_str())
-            .map_err(|e| Error::refused(1105, e.to_string(), ""))
+        let key = self.key.as_ref().ok_or_else(|| {
+            Error::refused(
+                1105,
+                "there is no key that seals the keys",
+                "This is a bug.",
+            )
+        })?;
+        seal(&self.found(), key, set.as_str()).map_err(|e| Error::refused(1105, e.to_string(), ""))
     }
 
     fn found(&self) -> MutexGuard<'_, SpaceKeys> {

@@ -37,6 +37,8 @@ pub(super) struct Clone {
     pub(super) id: u64,
     pub(super) flow: Arc<Flow>,
     cancelled: Arc<AtomicBool>,
+    /// What is sent now or later has keys in it.
+    tls_only: Arc<AtomicBool>,
     from: From,
     started: AtomicBool,
 }
@@ -168,6 +170,7 @@ impl Registry {
             id,
             flow: Arc::new(flow),
             cancelled: Arc::default(),
+            tls_only: Arc::default(),
             from,
             started: AtomicBool::new(false),
         });
@@ -199,9 +202,23 @@ impl Clone {
             id,
             flow,
             cancelled: Arc::default(),
+            tls_only: Arc::default(),
             from: From::default(),
             started: AtomicBool::new(false),
         }
+    }
+
+    /// The same clone, for a client that came back.
+    pub(super) fn again(&self, flow: Arc<Flow>) -> Self {
+        Self {
+            tls_only: Arc::clone(&self.tls_only),
+            ..Self::new(self.id, flow)
+        }
+    }
+
+    /// Set when something encrypted is to be sent.
+    pub(super) fn tls_only(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.tls_only)
     }
 
     /// The flag that ends what runs for it.

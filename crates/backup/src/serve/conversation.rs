@@ -5,6 +5,7 @@ use super::host::Host;
 use super::settings::in_version;
 use crate::recipient::wire::{MASTER, Next, Stopped};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use wire::Error;
 use wire::clone::{
@@ -151,10 +152,7 @@ impl Conversation<'_, '_> {
     /// Answers with the name of the clone, and the stage in which the connection joins it.
     fn accept(&mut self, clone: &Clone, setup: &Setup, stage: Stage) -> Result<(), Error> {
         if self.host.gives_keys() && !self.raw.is_tls() {
-            return self.refuse(&Refused {
-                code: 3872,
-                message: "Clone needs SSL connection for encrypted table.".into(),
-            });
+            return self.refuse(&Refused::new(NO_TLS.0, NO_TLS.1));
         }
         self.respond(&Response::Locators {
             version: setup.version.min(Version::V4),
@@ -223,7 +221,14 @@ impl Conversation<'_, '_> {
         let mut ended = None;
         loop {
             self.check()?;
-            let next = clone.flow.next(task, TICK);
+            let mut next = clone.flow.next(task, TICK);
+            if !self.raw.is_tls() && clone.tls_only().load(Ordering::Acquire) {
+                clone.cancel(Stopped::Failed {
+                    code: NO_TLS.0,
+                    message: NO_TLS.1.into(),
+                });
+                next = clone.flow.next(task, TICK);
+            }
             match &next {
                 Ok(Next::Begin(_)) => ended = None,
                 Ok(Next::End(_)) => ended = Some(Instant::now()),
@@ -381,6 +386,8 @@ fn is_network(error: i32) -> bool {
     matches!(error, 1152..=1161 | 1184 | 2006 | 2013)
 }
 
+/// As a stock donor says it.
+const NO_TLS: (u16, &str) = (3872, "Clone needs SSL connection for encrypted table.");
 /// How often to look up while waiting.
 const TICK: Duration = Duration::from_secs(1);
 /// How long a client may do nothing: as with a stock donor.

@@ -157,6 +157,11 @@ pub fn files_of_tables(place: &Place, set: &str) -> BTreeMap<String, Vec<u8>> {
 
 /// DDL is not kept out, and nothing follows the log.
 pub fn assert_free(server: &Server) {
+    assert_free_of(server, "sbtest");
+}
+
+/// The same, of a server with this schema.
+pub fn assert_free_of(server: &Server, schema: &str) {
     let begin = Instant::now();
     let held = "SELECT COUNT(*) FROM performance_schema.metadata_locks \
                 WHERE OBJECT_TYPE = 'BACKUP LOCK' AND LOCK_STATUS = 'GRANTED' \
@@ -166,6 +171,9 @@ pub fn assert_free(server: &Server) {
         std::thread::sleep(Duration::from_millis(20));
     }
     server
-        .sql("SET lock_wait_timeout = 600; CREATE TABLE sbtest.ddl_goes_on (i INT); DROP TABLE sbtest.ddl_goes_on")
+        .sql(&format!(
+            "SET lock_wait_timeout = 600; CREATE TABLE {schema}.ddl_goes_on (i INT); \
+             DROP TABLE {schema}.ddl_goes_on"
+        ))
         .unwrap();
 }

@@ -38,6 +38,7 @@ impl InstanceDonor {
         let bytes = follower.finish(status.lsn, job)?;
         job.progress.expect(Stage::RedoCopy, bytes);
         self.record_lengths(recipient)?;
+        self.check_keys_are_whole(job)?;
         let facts = self.facts.clone();
         self.session().unlock()?;
         self.locked = false;

@@ -12,6 +12,7 @@ mod copying;
 mod ending;
 mod facts;
 mod inventory;
+mod keyed;
 mod options;
 mod pages;
 mod prepare;
@@ -24,6 +25,7 @@ mod tracking;
 pub(super) mod watch;
 
 pub use base::IncrementFrom;
+pub use keyed::KeySource;
 pub use options::InstanceOptions;
 pub(crate) use told::{describe, weigh};
 pub use tracking::{PageTracking, TrackingState};
@@ -32,6 +34,7 @@ use self::base::Base;
 use self::copy::{Tasks, Work};
 use self::facts::Facts;
 use self::inventory::{Inventory, SourceFile};
+use self::keyed::Keyed;
 use self::redo::Follower;
 use self::session::Session;
 use self::watch::CancelWatch;
@@ -72,6 +75,8 @@ pub struct InstanceDonor {
     settled: Vec<(FileId, SourceFile)>,
     plain: Vec<SourceFile>,
     next_id: u32,
+    /// What must not change until the end, when keys were asked for.
+    keyed: Option<Keyed>,
     snapshot: Option<Snapshot>,
     connection_id: u64,
     // Last: it wakes a statement that waits, until everything else is gone.
@@ -106,6 +111,7 @@ impl InstanceDonor {
             settled: Vec::new(),
             plain: Vec::new(),
             next_id: 0,
+            keyed: None,
             snapshot: None,
             connection_id,
             _watch: watch,
@@ -132,11 +138,6 @@ impl InstanceDonor {
     /// The LSN after which changes are wanted; zero for a full backup.
     pub fn start_lsn(&self) -> Lsn {
         self.base.as_ref().map_or(Lsn::ZERO, |base| base.start)
-    }
-
-    /// Whether page tracking is on, so that the copy of the files needs no lock.
-    pub(crate) fn is_tracking(&self) -> bool {
-        self.tracked_from.is_some()
     }
 
     fn session(&mut self) -> &mut Session {

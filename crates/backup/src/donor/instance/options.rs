@@ -1,7 +1,8 @@
 //! What to back up, and how.
 
-use super::IncrementFrom;
+use super::{IncrementFrom, KeySource};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use wire::ConnectOptions;
 
@@ -23,6 +24,9 @@ pub struct InstanceOptions {
     /// While more bytes of pages than this change during the copy, they are copied again before
     /// DDL is blocked.
     pub few_bytes: u64,
+    /// Asked for the keys of an encrypted instance, for a backup that its keyring is not needed for;
+    /// without it tablespaces stay as the server's keyring protects them.
+    pub keys: Option<Arc<dyn KeySource>>,
 }
 
 impl InstanceOptions {
@@ -36,6 +40,7 @@ impl InstanceOptions {
             scan: false,
             lock_wait_timeout: Duration::from_secs(60),
             few_bytes: 64 << 20,
+            keys: None,
         }
     }
 }

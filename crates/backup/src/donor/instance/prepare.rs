@@ -17,7 +17,7 @@ const CHEAP_CHECKPOINT: u64 = 32 << 20;
 const NATURAL_CHECKPOINT: Duration = Duration::from_secs(2);
 
 /// Waits for a checkpoint at all. DDL is blocked meanwhile.
-const ANY_CHECKPOINT: Duration = Duration::from_secs(600);
+pub(super) const ANY_CHECKPOINT: Duration = Duration::from_secs(600);
 
 impl InstanceDonor {
     /// Switches page tracking on if asked for, and finds out whether it is on.
@@ -65,10 +65,11 @@ impl InstanceDonor {
             // Before pages are listed: what is flushed from here on is the next increment's.
             self.next_start = self.session().tracking_set(true)?;
         }
+        self.settle_for_keys(job)?;
         let follower = Follower::start(&self.facts, &self.options.connect, recipient, job)?;
         tracing::info!(checkpoint = %follower.checkpoint, "following the redo log");
         self.follower = Some(follower);
-        Ok(())
+        self.ask_keys(job)
     }
 
     /// Every page recorded since `start` up to this moment. The files may lack the newest ones,
@@ -102,14 +103,7 @@ impl InstanceDonor {
                 continue;
             }
             if waited > ANY_CHECKPOINT {
-                return Err(Error::refused(
-                    1205,
-                    format!(
-                        "the server made no checkpoint at LSN {now} within {} seconds",
-                        ANY_CHECKPOINT.as_secs()
-                    ),
-                    "Run the backup at a quieter time.",
-                ));
+                return Err(no_checkpoint(now));
             }
             job.sleep(Duration::from_millis(100))?;
         }
@@ -131,4 +125,15 @@ impl InstanceDonor {
         tracing::debug!(start = %tracked.start, entries = tracked.entries, "read page tracking");
         Ok(tracked)
     }
+}
+
+pub(super) fn no_checkpoint(at: Lsn) -> Error {
+    Error::refused(
+        1205,
+        format!(
+            "the server made no checkpoint at LSN {at} within {} seconds",
+            ANY_CHECKPOINT.as_secs()
+        ),
+        "Run the backup at a quieter time.",
+    )
 }

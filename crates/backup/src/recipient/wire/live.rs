@@ -14,13 +14,29 @@ use crate::donor::remote::Spool;
 use crate::files::FileKind;
 use crate::io::is_zero;
 use crate::recipient::{Delivery, Recipient, Snapshot, StagePlan};
-use crate::{Error, FileDesc, FileId, Job, Result, Stage};
+use crate::{Error, FileDesc, FileId, Job, Result, Sealing, Stage};
 use ::wire::clone::{FileDescriptor, FileFlags, Stage as CloneStage};
 use innodb::ids::PageNo;
 use roaring::RoaringBitmap;
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Keys of tablespaces, which the protocol carries in clear.
+#[derive(Debug, Clone)]
+pub(crate) struct Secrets {
+    /// Those of the instance. Where the spool has them, a keyring protects them.
+    pub(crate) keys: Arc<Sealing>,
+    /// Set as soon as something encrypted is to be sent: over TLS only.
+    pub(crate) tls_only: Arc<AtomicBool>,
+}
+
+impl Secrets {
+    fn need_tls(&self) {
+        self.tls_only.store(true, Ordering::Release);
+    }
+}
 
 /// Delivers the snapshot of an instance to the connections of one client.
 #[derive(Debug)]
@@ -30,6 +46,7 @@ pub(crate) struct LiveRecipient {
     spool: Arc<Spool>,
     /// The base that an increment is on, for its client.
     base: Option<String>,
+    secrets: Secrets,
     state: Mutex<State>,
 }
 
@@ -68,6 +85,7 @@ impl LiveRecipient {
         returning: Arc<Returning>,
         directory: &Path,
         base: Option<String>,
+        secrets: Secrets,
     ) -> Result<Self> {
         let name = format!("innoclone-agent-{}", std::process::id());
         Ok(Self {
@@ -75,6 +93,7 @@ impl LiveRecipient {
             returning,
             spool: Arc::new(Spool::new(directory, &name)?),
             base,
+            secrets,
             state: Mutex::default(),
         })
     }
@@ -145,8 +164,9 @@ impl Recipient for LiveRecipient {
     }
 
     fn begin(&self, stage: Stage, plan: &StagePlan) -> Result<()> {
-        for file in &plan.files {
-            refuse_encrypted(&file.desc)?;
+        let spaces = || plan.files.iter().filter_map(|file| file.desc.space);
+        if spaces().any(|space| space.flags.is_encrypted()) {
+            self.secrets.need_tls();
         }
         let mut state = self.state();
         if stage != Stage::FileCopy {
@@ -265,6 +285,9 @@ impl Recipient for LiveRecipient {
 
     /// Sends what is in the spool. The instance is free by now.
     fn seal(&self, snapshot: &Snapshot) -> Result<()> {
+        if !self.secrets.keys.is_empty() {
+            self.secrets.need_tls();
+        }
         let outline = {
             let mut state = self.state();
             self.returning.complete(self.told(&state, snapshot));
@@ -277,6 +300,7 @@ impl Recipient for LiveRecipient {
                 is_full,
                 snapshot.lsn,
                 Arc::clone(&self.spool),
+                Arc::clone(&self.secrets.keys),
             )?
         };
         let mut turn = Turn::first(&self.flow);
@@ -352,21 +376,6 @@ impl LiveFile {
         };
         Some(FileDescriptor { flags, ..now })
     }
-}
-
-/// The protocol carries the keys in clear.
-fn refuse_encrypted(desc: &FileDesc) -> Result<()> {
-    if desc.space.is_some_and(|space| space.flags.is_encrypted()) {
-        return Err(Error::refused(
-            3872,
-            format!(
-                "'{}' is encrypted: agents do not give encrypted instances",
-                desc.name
-            ),
-            "Back up on the database host.",
-        ));
-    }
-    Ok(())
 }
 
 fn unknown_file() -> Error {

@@ -18,7 +18,7 @@ mod sending;
 
 pub(crate) use flow::{Flow, Known, MASTER, Next, Stopped};
 pub(crate) use layout::{Announcement, redo_number};
-pub(crate) use live::LiveRecipient;
+pub(crate) use live::{LiveRecipient, Secrets};
 pub(crate) use sending::{Returning, Turn};
 
 use self::layout::{Layout, Place};

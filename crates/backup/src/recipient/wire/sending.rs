@@ -8,10 +8,12 @@ use super::layout::{Announcement, BLOCK, Layout, Place};
 use super::live::LiveFile;
 use crate::agent::SnapshotTold;
 use crate::donor::remote::Spool;
-use crate::files::FileKind;
+use crate::files::{FileKind, SpaceInfo};
+use crate::keys::block;
 use crate::set::LsnRecord;
-use crate::{Error, FileDesc, Result};
-use ::wire::clone::{Received, Stage, StageDescriptor, StageExtra};
+use crate::{Error, FileDesc, Result, Sealing};
+use ::wire::clone::{FileDescriptor, Received, Stage, StageDescriptor, StageExtra};
+use innodb::tablespace::EncryptionInfo;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -113,6 +115,8 @@ impl Returning {
 #[derive(Debug)]
 pub(super) struct Outline {
     spool: Arc<Spool>,
+    /// Put in place as they are sent.
+    keys: Arc<Sealing>,
     files: Vec<LiveFile>,
     /// Every page, by file and number, in the order of the chunks.
     pages: Vec<(u32, u32)>,
@@ -128,6 +132,7 @@ impl Outline {
         is_full: bool,
         lsn: LsnRecord,
         spool: Arc<Spool>,
+        keys: Arc<Sealing>,
     ) -> Result<Self> {
         let mut pages = Vec::new();
         let mut bytes = 0;
@@ -173,6 +178,7 @@ impl Outline {
         redo_copy.stage.extra = extra;
         Ok(Self {
             spool,
+            keys,
             files,
             pages,
             page_copy,
@@ -238,6 +244,9 @@ impl Outline {
             let mut bytes = flow.buffer();
             bytes.resize(size, 0);
             self.spool.read(file.desc.id.0, offset, &mut bytes)?;
+            if let Some(space) = file.desc.space.filter(|_| *page == 0) {
+                self.put_key(&space, &mut bytes);
+            }
             let place = Place {
                 chunk,
                 block,
@@ -248,6 +257,28 @@ impl Outline {
             flow.push(block, place.last)?;
         }
         Ok(())
+    }
+
+    /// The key of a tablespace on its first page, for every keyring to open.
+    fn put_key(&self, space: &SpaceInfo, page: &mut [u8]) {
+        let key = self.keys.of(space.id.get());
+        let found = block::of_page(space, page).filter(|found| is_key(found));
+        if let (Some(key), Some(found)) = (key, found) {
+            let open = block::with_key(found, &key);
+            block::put_on_page(space, page, &open);
+        }
+    }
+
+    /// The same for the log, whose head is sent as one block.
+    fn put_key_of_redo(&self, offset: u64, bytes: &mut [u8]) {
+        let place = block::in_redo(offset, bytes.len()).ok().flatten();
+        let place = place.and_then(|place| bytes.get_mut(place));
+        if let (Some(key), Some(place)) = (self.keys.of_redo(), place)
+            && is_key(place)
+        {
+            let open = block::with_key(place, &key);
+            place.copy_from_slice(&open);
+        }
     }
 
     fn send_redo(&self, flow: &Flow, received: Option<&Received>) -> Result<()> {
@@ -265,6 +296,9 @@ impl Outline {
                     let mut bytes = flow.buffer();
                     bytes.resize((end - offset) as usize, 0);
                     self.spool.read(id.0, offset, &mut bytes)?;
+                    if placed.descriptor.space == FileDescriptor::REDO {
+                        self.put_key_of_redo(offset, &mut bytes);
+                    }
                     flow.push(placed.block(place, offset, bytes), place.last)?;
                 }
                 offset = end;
@@ -272,6 +306,10 @@ impl Outline {
         }
         Ok(())
     }
+}
+
+fn is_key(block: &[u8]) -> bool {
+    EncryptionInfo::read(block, 0).is_some()
 }
 
 /// Whether a client that came back has a block.

@@ -16,9 +16,10 @@ use super::host::Host;
 use super::settings;
 use crate::agent::{self, BaseTold, BaseWeighed, InstanceTold, SnapshotTold};
 use crate::donor::instance::{self, IncrementFrom, InstanceDonor, InstanceOptions};
+use crate::donor::remote::KeysByClone;
 use crate::recipient::Recipient;
-use crate::recipient::wire::{LiveRecipient, Stopped};
-use crate::{Error, Job, JobOptions, Result, engine};
+use crate::recipient::wire::{LiveRecipient, Secrets, Stopped};
+use crate::{Error, Job, JobOptions, Result, Sealing, engine};
 use innodb::lsn::Lsn;
 use std::io;
 use std::path::PathBuf;
@@ -128,33 +129,24 @@ impl AgentDonor {
 
     /// Makes and sends a clone.
     fn run(&self, clone: &Clone, held: &Held) -> Result<()> {
-        let parallel = if held.in_order {
-            1
-        } else {
-            self.options.job.parallel
+        let job = Job::new(&self.options.job, clone.cancelled());
+        let secrets = Secrets {
+            keys: Arc::new(Sealing::handing_on()),
+            tls_only: clone.tls_only(),
         };
-        let options = JobOptions {
-            parallel,
-            ..self.options.job.clone()
+        let keys = KeysByClone::new(&self.options.connect, Arc::clone(&secrets.keys));
+        let options = InstanceOptions {
+            keys: Some(Arc::new(keys)),
+            ..held.options.clone()
         };
-        let job = Job::new(&options, clone.cancelled());
-        let mut donor =
-            InstanceDonor::open(held.options.clone(), &job).map_err(|e| job.cause(e))?;
-        if held.options.from.is_none() && !donor.is_tracking() {
-            return Err(Error::refused(
-                1105,
-                "page tracking is off: DDL of the instance would be blocked until the client has \
-                 received everything",
-                "Add --page-track, or switch page tracking on.",
-            ));
-        }
+        let mut donor = InstanceDonor::open(options, &job).map_err(|e| job.cause(e))?;
         let flow = Arc::clone(&clone.flow);
         let returning = Arc::clone(&held.returning);
         let base = match &held.options.from {
             Some(IncrementFrom::Told(base)) => Some(base.digest()),
             _ => None,
         };
-        let recipient = LiveRecipient::new(flow, returning, &self.options.spool, base)?;
+        let recipient = LiveRecipient::new(flow, returning, &self.options.spool, base, secrets)?;
         let recipient: Arc<dyn Recipient> = Arc::new(recipient);
         engine::run(&mut donor, &recipient, &job).map(drop)
     }
@@ -186,11 +178,7 @@ impl Host for Arc<AgentDonor> {
         setup: &Setup,
         session: &Session,
     ) -> Result<(Arc<Clone>, Vec<Setting>), Refused> {
-        let clone = {
-            // Who compresses takes the bytes of a file in their order.
-            let in_order = setup.wish.compression != 0;
-            self.slot.begin(self.wanted(setup), in_order)?
-        };
+        let clone = self.slot.begin(self.wanted(setup))?;
         tracing::info!(
             clone = clone.id,
             user = session.login.user,

@@ -12,8 +12,6 @@ use wire::clone::{Locator, Stage};
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) options: InstanceOptions,
-    /// The bytes of each file one after the other.
-    pub(super) in_order: bool,
     pub(super) returning: Arc<Returning>,
 }
 
@@ -35,7 +33,6 @@ struct Current {
     returning: Arc<Returning>,
     /// What was asked for, until it is begun with.
     request: Option<InstanceOptions>,
-    in_order: bool,
     /// Its client is away.
     away: bool,
 }
@@ -50,11 +47,7 @@ impl Slot {
     }
 
     /// A new clone, if there is no other whose client is here.
-    pub(super) fn begin(
-        &self,
-        request: InstanceOptions,
-        in_order: bool,
-    ) -> Result<Arc<Clone>, Refused> {
+    pub(super) fn begin(&self, request: InstanceOptions) -> Result<Arc<Clone>, Refused> {
         let mut state = self.lock();
         if let Some(current) = &state.current {
             let idle = current.request.is_some() && current.begun.elapsed() > IDLE;
@@ -77,7 +70,6 @@ impl Slot {
             begun: Instant::now(),
             returning: Arc::default(),
             request: Some(request),
-            in_order,
             away: false,
         });
         Ok(clone)
@@ -89,7 +81,6 @@ impl Slot {
         let current = state.of(clone)?;
         Some(Held {
             options: current.request.take()?,
-            in_order: current.in_order,
             returning: Arc::clone(&current.returning),
         })
     }
@@ -117,7 +108,7 @@ impl Slot {
         let (stage, known, received) = old.where_to_resume(locator)?;
         tracing::info!(clone = old.id, ?stage, "clone resumed");
         let turn = Turn::again(stage, known, received);
-        let clone = Arc::new(Clone::new(old.id, turn.flow()));
+        let clone = Arc::new(old.again(turn.flow()));
         // Workers may join before the master executes.
         clone.flow.join();
         current.clone = Arc::clone(&clone);

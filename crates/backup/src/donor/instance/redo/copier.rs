@@ -7,6 +7,7 @@ use super::live::{Checkpoint, live_files};
 use crate::donor::redo_files::{LogStart, RedoFiles, advance};
 use crate::recipient::Recipient;
 use crate::{Error, Result};
+use innodb::encryption::TablespaceKey;
 use innodb::lsn::Lsn;
 use innodb::redo::{
     BLOCK_SIZE, BlockHeader, BlockState, HEADER_AREA, RedoFileHeader, classify_block, cut_block,
@@ -14,8 +15,8 @@ use innodb::redo::{
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// Bytes of log read at once.
@@ -247,6 +248,17 @@ impl Copier {
                     _ => 0,
                 };
                 if length >= end.offset_in_block() && self.is_settled(&block, at)? {
+                    let key = shared
+                        .key
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .clone();
+                    if let Some(key) = key
+                        && BlockHeader::parse(&block).is_ok_and(|header| header.encrypted)
+                    {
+                        let bad = |error| Error::damaged(&self.redo_dir, error);
+                        return cut_encrypted(&block, end, &key).map_err(bad);
+                    }
                     match cut_block(&mut block, end) {
                         Ok(()) => {}
                         // Without the key the block stays whole: the snapshot is some hundred
@@ -265,4 +277,12 @@ impl Copier {
         }
         Err(Error::Cancelled)
     }
+}
+
+/// A block cut at `end`, encrypted as it was. That it was the right key the checksum of the block
+/// says, which is that of the plain one.
+fn cut_encrypted(block: &[u8], end: Lsn, key: &TablespaceKey) -> Result<[u8; BLOCK_SIZE], String> {
+    let mut plain = key.decrypt_redo_block(block).map_err(|e| e.to_string())?;
+    cut_block(&mut plain, end).map_err(|e| e.to_string())?;
+    key.encrypt_redo_block(&plain).map_err(|e| e.to_string())
 }

@@ -11,6 +11,7 @@ use self::copier::Copier;
 use super::facts::Facts;
 use crate::recipient::Recipient;
 use crate::{Error, Job, Result};
+use innodb::encryption::TablespaceKey;
 use innodb::lsn::Lsn;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,6 +30,8 @@ struct Shared {
     held: AtomicBool,
     stop: AtomicBool,
     failure: Mutex<Option<Error>>,
+    /// The key of an encrypted log, where it is known.
+    key: Mutex<Option<TablespaceKey>>,
     bytes: AtomicU64,
 }
 
@@ -60,6 +63,7 @@ impl Follower {
             held: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             failure: Mutex::new(None),
+            key: Mutex::default(),
             bytes: AtomicU64::new(0),
         });
         let lsn = from.lsn;
@@ -80,6 +84,15 @@ impl Follower {
             thread: Some(thread),
             connection,
         })
+    }
+
+    /// With the key of an encrypted log its last block is cut as that of any log.
+    pub(super) fn use_key(&self, key: Option<TablespaceKey>) {
+        *self
+            .shared
+            .key
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = key;
     }
 
     /// Fails as soon as the copy of the log has.

@@ -25,7 +25,7 @@ use crate::donor::instance::session::Session;
 use crate::donor::server::is_supported;
 use crate::recipient::{Recipient, Snapshot};
 use crate::set::SetKind;
-use crate::{Error, Job, Result, Stage};
+use crate::{Error, Job, Result, Sealing, Stage};
 use innodb::geometry::PageSize;
 use innodb::lsn::Lsn;
 use std::path::{Path, PathBuf};
@@ -89,7 +89,8 @@ impl AgentDonor {
         };
         let network = Network::new(options.clone()).in_dialect(Dialect::GreatSql, wish);
         let mut conversation = Conversation::open(network, connections, job)?;
-        let mut files = Files::new(page_size);
+        let sealing = options.encryption_key.clone().map(Sealing::new);
+        let mut files = Files::new(page_size).with_keys(sealing.map(Arc::new));
         let mut end = Some(conversation.first_end(job)?);
         let mut file_begin = None;
         if base.is_none()

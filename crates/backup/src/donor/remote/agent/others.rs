@@ -7,7 +7,7 @@ use crate::donor::remote::spool::Spool;
 use crate::files::{FileKind, SERVER_DIRECTORIES};
 use crate::recipient::Recipient;
 use crate::set::layout::is_safe;
-use crate::{FileDesc, FileId, Job, Progress, Result, Stage};
+use crate::{FileDesc, FileId, Job, Progress, Result, Sealing, Stage};
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,10 +32,12 @@ struct Plain {
 
 impl OthersSink {
     /// Kept in `scratch` until it is delivered.
-    pub(super) fn new(scratch: &Path, job: &Job) -> Result<Self> {
+    ///
+    /// `keys` takes the key of an encrypted log.
+    pub(super) fn new(scratch: &Path, keys: Option<Arc<Sealing>>, job: &Job) -> Result<Self> {
         let redo = Spool::new(scratch, "#clone/#received_redo")?;
         Ok(Self {
-            redo: RedoSink::new(redo, None, job),
+            redo: RedoSink::new(redo, keys, job),
             spool: Spool::new(scratch, "#clone/#received_files")?,
             plain: Mutex::default(),
             progress: Arc::clone(&job.progress),
@@ -172,7 +174,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         std::fs::create_dir(scratch.path().join("#clone")).unwrap();
         let job = Job::new(&JobOptions::default(), Arc::default());
-        let sink = OthersSink::new(scratch.path(), &job).unwrap();
+        let sink = OthersSink::new(scratch.path(), None, &job).unwrap();
         for name in [
             "",
             "/etc/passwd",

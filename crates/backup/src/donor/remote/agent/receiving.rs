@@ -5,6 +5,7 @@ use super::others::OthersSink;
 use super::{AgentDonor, asking};
 use crate::agent::{FileTold, SnapshotTold};
 use crate::donor::instance::session::Session;
+use crate::donor::remote::keys;
 use crate::donor::remote::link::protocol;
 use crate::donor::remote::out_of_order;
 use crate::donor::remote::redo::LogFacts;
@@ -63,7 +64,7 @@ impl AgentDonor {
         );
         let next = conversation.next_stage(end, CloneStage::RedoCopy, &mut self.files, job)?;
         job.progress.expect(Stage::PageCopy, next.estimate);
-        let others = OthersSink::new(&self.scratch, job)?;
+        let others = OthersSink::new(&self.scratch, self.files.keys().cloned(), job)?;
         let end = conversation.receive(CloneStage::RedoCopy, &others, job)?;
         let clone = conversation.clone_id();
         conversation.finish(end, job)?;
@@ -87,6 +88,8 @@ impl AgentDonor {
             return Err(protocol("an increment where a full was asked for"));
         }
         sinks::check_received(&self.files, 0)?;
+        let spool = self.spool.as_ref().ok_or_else(out_of_order)?;
+        keys::check(&mut self.files, spool)?;
         let plan = self.plan(&whole, recipient.turn())?;
         self.others = Some(others);
         self.whole = Some(whole);
@@ -212,7 +215,7 @@ impl AgentDonor {
             means: None,
             pages_by: whole.pages_by,
             source: self.source.clone(),
-            keys: None,
+            keys: self.files.keys().cloned(),
         });
         Ok(())
     }

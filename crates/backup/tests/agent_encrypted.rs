@@ -1,0 +1,111 @@
+//! Encrypted instances by an agent: the keys travel over TLS and are sealed, and what is restored
+//! opens under any keyring.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+mod agents;
+mod common;
+mod network;
+mod sealing;
+
+use agents::Agent;
+use backup::set::PagesBy;
+use common::Place;
+use frame::Algorithm;
+use sealing::{
+    Ddl, assert_has_no_key, check_booted, empty_keyring, encrypted_donor, key, keys_in,
+    named_keys_in, problems, try_restore,
+};
+use testkit::Server;
+
+/// A full and increments while DDL switches encryption on and off; every state restored under an
+/// empty keyring and brought up to the instance's by its binary log.
+fn chain(packed: Option<Algorithm>) {
+    let (server, place) = (encrypted_donor(), Place::new());
+    place.compress(packed);
+    let agent = Agent::of(&server, &place);
+    let seal = |options: &mut backup::donor::remote::RemoteOptions| {
+        options.encryption_key = Some(key(1));
+    };
+    let ddl = Ddl::start(&server);
+    let full = agent.full(&place, "full", seal).unwrap();
+    let seen = ddl.done();
+    server
+        .sql("ALTER INSTANCE ROTATE INNODB MASTER KEY")
+        .unwrap();
+    let first = agent.increment(&place, "incr1", "full", seal).unwrap();
+    let second = agent.increment(&place, "incr2", "incr1", |options| {
+        seal(options);
+        options.scan = true;
+    });
+    let second = second.unwrap();
+    assert!(ddl.done() > seen, "no DDL during the increments");
+    ddl.end();
+    agents::assert_free_of(&server, "e");
+    assert_eq!(
+        (first.pages_by, second.pages_by),
+        (PagesBy::Tracked, PagesBy::Scan)
+    );
+    for (set, report) in [("full", full), ("incr1", first), ("incr2", second)] {
+        assert_eq!(report.sealed_by.as_deref(), Some(key(1).id()));
+        assert_eq!(problems(&place.path(set)), Vec::<String>::new());
+        let data = format!("data-{set}");
+        try_restore(&place, &place.path(set), &data, Some(key(1))).unwrap();
+        let data = place.path(&data);
+        let keys = keys_in(&data);
+        for set in ["full", "incr1", "incr2"] {
+            assert_has_no_key(&place.path(set), &keys);
+        }
+        empty_keyring(&place, &data);
+        let encrypt = [
+            "--innodb-redo-log-encrypt=ON",
+            "--innodb-undo-log-encrypt=ON",
+        ];
+        let mut restored = Server::start_on(&data, &encrypt).unwrap();
+        restored
+            .sql("SET sql_log_bin = 0; ALTER INSTANCE ROTATE INNODB MASTER KEY")
+            .unwrap();
+        restored.stop().unwrap();
+        let left = named_keys_in(&data);
+        assert!(left.is_empty(), "{left:?}");
+        restored.start_again().unwrap();
+        check_booted(&server, &mut restored, &report);
+    }
+}
+
+#[test]
+fn a_chain_under_ddl_is_sealed_and_comes_back() {
+    chain(None);
+}
+
+#[test]
+fn a_compressed_chain_under_ddl_is_sealed_and_comes_back() {
+    chain(Some(Algorithm::Zstd));
+}
+
+#[test]
+fn keys_need_tls_a_key_file_and_the_clone_plugin() {
+    let (server, place) = (encrypted_donor(), Place::new());
+    let agent = Agent::of(&server, &place);
+    let error = agent.full(&place, "none", |_| ()).unwrap_err();
+    assert_eq!(error.code(), 3872, "{error}");
+    assert!(error.hint().unwrap().contains("--encryption-key-file"));
+    let error = agent.full(&place, "none", |options| {
+        options.encryption_key = Some(key(1));
+        options.connect.ssl_mode = wire::SslMode::Disabled;
+        options.connect.get_server_public_key = true;
+    });
+    let error = error.unwrap_err();
+    assert_eq!(error.code(), 3872, "{error}");
+    assert!(error.hint().unwrap().contains("--ssl-mode"), "{error}");
+    assert!(!place.path("none").exists());
+    agents::assert_free_of(&server, "e");
+    server.sql("UNINSTALL PLUGIN clone").unwrap();
+    let sealed = |options: &mut backup::donor::remote::RemoteOptions| {
+        options.encryption_key = Some(key(1));
+    };
+    let error = agent.full(&place, "no_plugin", sealed).unwrap_err();
+    assert_eq!(error.code(), 3872, "{error}");
+    assert!(error.to_string().contains("clone plugin"), "{error}");
+    assert!(network::is_marked_incomplete(&place.path("no_plugin")));
+    agents::assert_free_of(&server, "e");
+}
