@@ -52,7 +52,7 @@ fn a_follower_survives_cut_connections() {
     proxy.set_limit(u64::MAX);
     scene.wait_until_whole();
     follower.signal(Signal::INT);
-    follower.end(Duration::from_secs(60)).expect(0);
+    follower.end().expect(0);
     scene.assert_whole();
 }
 
@@ -88,7 +88,7 @@ fn a_follower_survives_restarts_and_crashes_of_its_server() {
     load.stop();
     scene.wait_until_whole();
     follower.signal(Signal::TERM);
-    follower.end(Duration::from_secs(60)).expect(0);
+    follower.end().expect(0);
     scene.assert_whole();
 }
 

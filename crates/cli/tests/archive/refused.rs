@@ -1,7 +1,5 @@
 //! What would leave a gap, or mix two histories, is refused and changes nothing.
 
-use std::time::Duration;
-
 use backup::archive::list;
 use testkit::{Server, ServerOptions};
 
@@ -92,7 +90,7 @@ fn a_reset_while_it_is_followed_is_noticed() {
     scene.wait_until_whole();
     scene.server.sql("RESET BINARY LOGS AND GTIDS").unwrap();
     scene.work();
-    let ended = follower.end(Duration::from_secs(120)).expect(1);
+    let ended = follower.end().expect(1);
     assert_eq!(ended.json()["error"]["code"], 1236, "{}", ended.stdout);
 }
 

@@ -215,7 +215,7 @@ impl Drop for Load {
 pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     let begin = std::time::Instant::now();
     while !done() {
-        assert!(begin.elapsed().as_secs() < 120, "never: {what}");
+        assert!(begin.elapsed().as_secs() < 300, "never: {what}");
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
 }

@@ -1,7 +1,6 @@
 //! What is archived is what the server has.
 
 use std::process::Command;
-use std::time::Duration;
 
 use backup::archive::{Storage, list};
 use rustix::process::Signal;
@@ -86,7 +85,7 @@ fn a_follower_gets_what_happens_and_a_signal_ends_it() {
     load.stop();
     scene.wait_until_whole();
     follower.signal(Signal::TERM);
-    let ended = follower.end(Duration::from_secs(60)).expect(0);
+    let ended = follower.end().expect(0);
     let report = &ended.json()["binlog_archive"];
     assert!(report["files_finished"].as_u64().unwrap() >= 5);
     scene.assert_whole();

@@ -8,10 +8,10 @@ use testkit::Server;
 
 use crate::left::{Left, MARKER, check_killed};
 use crate::moments::{
-    CONNECTING, FILE_COPY, FILE_SYNC, LOCKED, PAGE_COPY, REDO_COPY, Random, Stretch,
+    CONNECTING, FILE_COPY, FILE_SYNC, LOCKED, PAGE_COPY, REDO_COPY, Random, Stretch, in_time,
 };
 use crate::released::assert_released;
-use crate::running::Running;
+use crate::running::{PATIENCE, Running};
 use crate::scene::Scene;
 
 #[test]
@@ -22,19 +22,20 @@ fn a_full_backup_killed_at_any_moment_frees_the_server_and_leaves_nothing_usable
     ];
     let mut random = Random::new(1);
     for (number, stretch) in moments.into_iter().enumerate() {
-        let to = format!("killed{number}");
-        let backup = scene.start_backup(&to, &["--page-track", "--read-rate=50"]);
-        kill_in(backup, stretch, &mut random);
-        assert_released(scene.server());
-        let left = check_killed(&scene, &to);
-        if stretch != REDO_COPY {
-            assert_ne!(left, Left::Complete, "{stretch:?}");
-        } else if left == Left::Unfinished {
-            let error = Server::start_on(&scene.dir(&to), &[]).unwrap_err();
-            let refusal = "Incomplete cloned data directory";
-            assert!(format!("{error:#}").contains(refusal), "{error:#}");
-        }
-        std::fs::remove_dir_all(scene.dir(&to)).unwrap_or_default();
+        in_time(stretch, |attempt, moment| {
+            let to = format!("killed{number}-{attempt}");
+            let backup = scene.start_backup(&to, &["--page-track", "--read-rate=50"]);
+            kill_in(backup, moment, &mut random);
+            assert_released(scene.server());
+            let left = check_killed(&scene, &to);
+            if stretch == REDO_COPY && left == Left::Unfinished {
+                let error = Server::start_on(&scene.dir(&to), &[]).unwrap_err();
+                let refusal = "Incomplete cloned data directory";
+                assert!(format!("{error:#}").contains(refusal), "{error:#}");
+            }
+            std::fs::remove_dir_all(scene.dir(&to)).unwrap_or_default();
+            (left != Left::Complete).then_some(())
+        });
     }
     let expected = scene.quiet();
     scene.full("full");
@@ -85,14 +86,16 @@ fn a_backup_killed_while_it_is_sealed_is_complete_or_marked() {
     for tenth in [1, 5] {
         kill_at(&|_| sleep(FILE_SYNC.1 * tenth / 10));
     }
+    // The stretch is short: on a busy machine it may take many attempts to be in time for it.
     let mut found = Vec::new();
-    for half in 0..6 {
+    while found.len() < 6 || !found.contains(&Left::Unfinished) {
+        assert!(found.len() < 200, "never in time");
+        let half = (found.len() % 6) as u32;
         found.push(kill_at(&|dir| {
             spin_until(|| manifest(dir));
             sleep(Duration::from_micros(500) * half);
         }));
     }
-    assert!(found.contains(&Left::Unfinished), "{found:?}");
     let left = kill_at(&|dir| spin_until(|| !marker(dir)));
     assert_eq!(left, Left::Complete);
     assert_released(scene.server());
@@ -102,7 +105,7 @@ fn a_backup_killed_while_it_is_sealed_is_complete_or_marked() {
 fn spin_until(done: impl Fn() -> bool) {
     let begin = Instant::now();
     while !done() {
-        assert!(begin.elapsed() < Duration::from_secs(60), "never came");
+        assert!(begin.elapsed() < PATIENCE, "never came");
     }
 }
 

@@ -27,6 +27,21 @@ impl Random {
     }
 }
 
+/// Tries to be in time for a stretch, in run after run, and sooner each time: on a busy machine a
+/// run may be over before the test comes to it. `attempt` gets a number and the stretch, and returns
+/// nothing when it was too late.
+#[track_caller]
+pub(crate) fn in_time<T>(
+    (line, length): Stretch,
+    mut attempt: impl FnMut(u32, Stretch) -> Option<T>,
+) -> T {
+    (0..ATTEMPTS)
+        .find_map(|number| attempt(number, (line, length / (1 << number))))
+        .unwrap_or_else(|| panic!("{ATTEMPTS} runs were over before their moment after {line:?}"))
+}
+
+const ATTEMPTS: u32 = 20;
+
 /// A stretch of a run: from a line of the log on (an empty one is the start of the program), as
 /// long as what is done there takes about.
 pub(crate) type Stretch = (&'static str, Duration);

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 
 use crate::common::run;
 use crate::left::{MARKER, has_files};
-use crate::moments::{Random, Stretch};
+use crate::moments::{Random, Stretch, in_time};
 use crate::running::Running;
 use crate::scene::{Scene, check_boots, error_number};
 
@@ -39,21 +39,26 @@ fn a_restore_that_was_killed_is_marked_and_the_same_command_completes_it() {
     ];
     let mut random = Random::new(5);
     for (stretch, signal) in moments {
-        // Each begins by clearing what the one before has left.
-        let mut restore = Running::start(&mut scene.restore("incr", "data", &["--read-rate=50"]));
-        random.wait_in(&mut restore, stretch);
-        restore.signal(signal);
-        let ended = restore.end(Duration::from_secs(3));
-        if signal != Signal::KILL {
-            assert_eq!(error_number(&ended), 1317, "{}", ended.stderr);
-        }
-        if dir.join(MARKER).exists() {
-            scene.verify("data").expect(3);
-        } else if has_files(&dir) {
-            // Too late: it was done.
-            scene.verify("data").expect(0);
-            std::fs::remove_dir_all(&dir).unwrap();
-        }
+        in_time(stretch, |_, moment| {
+            // Each begins by clearing what the one before has left.
+            let mut restore =
+                Running::start(&mut scene.restore("incr", "data", &["--read-rate=50"]));
+            random.wait_in(&mut restore, moment);
+            restore.signal(signal);
+            let ended = restore.end();
+            if dir.join(MARKER).exists() {
+                scene.verify("data").expect(3);
+            } else if has_files(&dir) {
+                // Too late: it was done.
+                scene.verify("data").expect(0);
+                std::fs::remove_dir_all(&dir).unwrap();
+                return (stretch == FILE_SYNC).then_some(());
+            }
+            if signal != Signal::KILL {
+                assert_eq!(error_number(&ended), 1317, "{}", ended.stderr);
+            }
+            Some(())
+        });
     }
     run(&mut scene.restore("incr", "data", &[])).expect(0);
     assert!(!dir.join(MARKER).exists());
@@ -78,20 +83,23 @@ fn a_restore_touches_neither_what_is_not_its_own_nor_what_another_job_still_writ
     let slow = ["--read-rate=30"];
     let mut first = Running::start(&mut scene.restore("full", "data", &slow));
     first.wait_for(FILE_COPY.0);
-    std::thread::sleep(Duration::from_millis(300));
+    // It cannot be done before the second one has come.
+    first.signal(Signal::STOP);
     let second = run(&mut scene.restore("full", "data", &[]));
+    first.signal(Signal::CONT);
     assert_eq!(error_number(&second), 1007, "{}", second.stderr);
     assert!(second.stderr.contains("another job"), "{}", second.stderr);
-    first.end(Duration::from_secs(60)).expect(0);
+    first.end().expect(0);
     scene.verify("data").expect(0);
 
     let mut backup = scene.start_backup("other", &["--page-track", "--read-rate=30"]);
     backup.wait_for(FILE_COPY.0);
-    std::thread::sleep(Duration::from_millis(300));
+    backup.signal(Signal::STOP);
     let second = run(&mut scene.restore("full", "other", &[]));
+    backup.signal(Signal::CONT);
     assert_eq!(error_number(&second), 1007, "{}", second.stderr);
     assert!(second.stderr.contains("another job"), "{}", second.stderr);
-    backup.end(Duration::from_secs(60)).expect(0);
+    backup.end().expect(0);
     scene.verify("other").expect(0);
 }
 

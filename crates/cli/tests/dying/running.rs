@@ -72,12 +72,19 @@ impl Running {
     /// SIGKILL.
     pub(crate) fn kill(self) -> Ended {
         self.signal(Signal::KILL);
-        self.end(PATIENCE)
+        self.end()
     }
 
-    /// Waits for the end, which has to come within `patience`.
+    /// Waits for the end.
     #[track_caller]
-    pub(crate) fn end(mut self, patience: Duration) -> Ended {
+    pub(crate) fn end(self) -> Ended {
+        self.end_within(PATIENCE)
+    }
+
+    /// Waits for the end, which has to come within `patience`: less than what must not be waited
+    /// for takes, and more than a busy machine needs.
+    #[track_caller]
+    pub(crate) fn end_within(mut self, patience: Duration) -> Ended {
         let begin = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -117,4 +124,4 @@ impl Drop for Running {
 }
 
 /// For what is certain to happen, on however slow a machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);

@@ -109,6 +109,14 @@ impl Scene {
             .rfind(|row| row["DESTINATION"] == to.as_str())
     }
 
+    /// Changes some megabytes of pages, all of which are in their files afterwards: they are pages
+    /// of the next increment, however little the load has done.
+    pub(crate) fn change_pages(&self) {
+        let change = "UPDATE sbtest.sbtest1 SET c = REVERSE(c)";
+        self.server().sql(change).unwrap();
+        self.server().flush_pages().unwrap();
+    }
+
     /// Ends the load and returns what the server contains.
     pub(crate) fn quiet(&mut self) -> Snapshot {
         self.end_load();

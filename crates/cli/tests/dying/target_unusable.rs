@@ -3,8 +3,6 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
-use std::thread::sleep;
-use std::time::Duration;
 
 use crate::common::run;
 use crate::left::{MARKER, has_files};
@@ -18,6 +16,7 @@ use crate::small_disk::Mounted;
 fn a_backup_that_fills_the_disk_names_the_file_and_frees_the_server() {
     let scene = Scene::new();
     scene.full("full");
+    scene.change_pages();
     let base = scene.world.path("full");
     // Full while files are copied, while their pages are copied again, and of files themselves.
     let cases: [(&str, &[&str]); 3] = [
@@ -61,11 +60,11 @@ fn a_backup_over_the_network_wants_enough_space_and_lets_the_donor_go_when_it_go
     assert!(tiny.join("set").join(MARKER).exists());
 
     let large = Mounted::small(&scene.dir("large"), "size=300m");
-    let slow = scene.remote("large/set", &["--network-rate=20"]);
+    let slow = scene.remote("large/set", &["--network-rate=1"]);
     let mut backup = Running::start(&mut large.inside(&slow));
     backup.wait_for(FILE_COPY.0);
     fill(&large.join("filler"));
-    let ended = backup.end(Duration::from_secs(60));
+    let ended = backup.end();
     assert_eq!(error_number(&ended), 1021, "{}", ended.stderr);
     let file = format!("'{}/", scene.dir("large/set").display());
     assert!(ended.stderr.contains(&file), "{}", ended.stderr);
@@ -92,12 +91,11 @@ fn a_restore_wants_enough_space_before_it_writes_and_survives_when_it_goes() {
     let large = Mounted::small(&scene.dir("large"), "size=200m");
     // The user is root in a namespace of its own, where the server's owner has no number.
     let owner = "--owner=0:0";
-    let slow = scene.restore("full", "large/data", &["--read-rate=40", owner]);
+    let slow = scene.restore("full", "large/data", &["--read-rate=1", owner]);
     let mut restore = Running::start(&mut large.inside(&slow));
     restore.wait_for(FILE_COPY.0);
-    sleep(Duration::from_millis(300));
     fill(&large.join("filler"));
-    let ended = restore.end(Duration::from_secs(60));
+    let ended = restore.end();
     assert_eq!(error_number(&ended), 1021, "{}", ended.stderr);
     let file = format!("'{}/", scene.dir("large/data").display());
     assert!(ended.stderr.contains(&file), "{}", ended.stderr);
