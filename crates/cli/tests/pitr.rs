@@ -5,12 +5,12 @@ mod common;
 
 use common::world::World;
 use common::{innoclone, run};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use testkit::Server;
 
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A world with a full set, and transactions behind it.
 fn world() -> World {
@@ -55,28 +55,36 @@ fn sums(server: &Server) -> String {
         .unwrap()
 }
 
-#[test]
-fn a_killed_replay_leaves_nothing_usable_and_is_run_again() {
-    let world = world();
-    let data = PathBuf::from(world.path("data"));
-    let mut process = restore(&world, "data")
+/// Restores, and kills that in its replay; false when it came too late.
+fn is_killed_in_replay(world: &World, data: &Path) -> bool {
+    let mut process = restore(world, "data")
         .stderr(Stdio::null())
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
     let relay = data.join("#clone/#replay/relay-innoclone.000001");
     let deadline = Instant::now() + PATIENCE;
-    while !relay.exists() {
-        assert!(
-            process.try_wait().unwrap().is_none(),
-            "it ended before it was killed"
-        );
+    while !relay.exists() && process.try_wait().unwrap().is_none() {
         assert!(Instant::now() < deadline);
         std::thread::sleep(Duration::from_millis(1));
     }
     process.kill().unwrap();
     process.wait().unwrap();
-    assert!(data.join("#clone/#status_replaying").exists());
+    if data.join("#clone/#status_replaying").exists() {
+        return true;
+    }
+    let verify = world.run_alone(&["verify", "--quick", &world.path("data")]);
+    verify.expect(0);
+    std::fs::remove_dir_all(data).unwrap();
+    false
+}
+
+#[test]
+fn a_killed_replay_leaves_nothing_usable_and_is_run_again() {
+    let world = world();
+    let data = PathBuf::from(world.path("data"));
+    // On a busy machine it may be over before it is killed.
+    assert!((0..10).any(|_| is_killed_in_replay(&world, &data)));
     let verify = world.run_alone(&["verify", "--quick", &world.path("data")]);
     assert_ne!(verify.status, Some(0), "{}", verify.stdout);
     // No mysqld starts on it, also when ours is gone.
