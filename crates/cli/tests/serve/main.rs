@@ -13,7 +13,11 @@ mod errors;
 mod errors_of_files;
 mod killing;
 mod manager;
+mod recipients;
 mod remote;
+#[path = "../dying/running.rs"]
+#[allow(dead_code, reason = "others need more of it")]
+mod running;
 mod sessions;
 #[path = "../dying/small_disk.rs"]
 #[allow(dead_code, reason = "others need more of it")]
