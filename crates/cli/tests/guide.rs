@@ -6,6 +6,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
+mod common;
+
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
@@ -130,12 +132,7 @@ impl Shell {
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_innoclone"), innoclone).unwrap();
         let path = std::env::var("PATH").unwrap();
         let mut command = Command::new("bash");
-        for (name, _) in std::env::vars_os() {
-            let text = name.to_string_lossy();
-            if text.starts_with("MYSQL") || text.starts_with("INNOCLONE") {
-                command.env_remove(&name);
-            }
-        }
+        common::forget_environment(&mut command);
         let mut process = command
             .args(["--noprofile", "--norc"])
             .env("PATH", format!("{}:{path}", bin.display()))

@@ -18,15 +18,24 @@ pub(crate) fn innoclone(state_dir: &Path) -> Command {
         "--default-signal=INT,TERM,HUP",
         env!("CARGO_BIN_EXE_innoclone"),
     ]);
+    forget_environment(&mut command);
+    command.env("INNOCLONE_STATE_DIR", state_dir);
+    command.arg("--no-defaults");
+    command
+}
+
+/// Takes from a command what is set for programs of whoever runs the tests: options, colours where
+/// there is no terminal, the service manager.
+pub(crate) fn forget_environment(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("MYSQL") || text.starts_with("INNOCLONE") {
             command.env_remove(&name);
         }
     }
-    command.env("INNOCLONE_STATE_DIR", state_dir);
-    command.arg("--no-defaults");
-    command
+    for name in ["CLICOLOR", "CLICOLOR_FORCE", "NO_COLOR", "NOTIFY_SOCKET"] {
+        command.env_remove(name);
+    }
 }
 
 /// How a run ended.
