@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn an_encrypted_block_of_the_log_becomes_plain_again() {
-        let mut plain: [u8; BLOCK_SIZE] = std::array::from_fn(|at| at.to_le_bytes()[0]);
+        let mut plain: [u8; BLOCK_SIZE] = std::array::from_fn(|at| at.to_be_bytes()[7]);
         // A block with 300 bytes in it, not encrypted.
         plain[4..6].copy_from_slice(&300u16.to_be_bytes());
         let sealed = key().encrypt_redo_block(&plain).unwrap();
