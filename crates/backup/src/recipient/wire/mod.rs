@@ -10,6 +10,7 @@
 
 mod flow;
 mod layout;
+mod line;
 mod live;
 mod log_end;
 mod pages;

@@ -30,7 +30,7 @@ use innodb::geometry::PageSize;
 use innodb::lsn::Lsn;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use wire::clone::{Dialect, Stage as CloneStage, StageDescriptor, Wish};
+use wire::clone::{Stage as CloneStage, StageDescriptor, Wish};
 
 /// The instance of an agent.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl AgentDonor {
             // What is stored compressed may come in any order too.
             compression: 0,
         };
-        let network = Network::new(options.clone()).in_dialect(Dialect::GreatSql, wish);
+        let network = Network::new(options.clone()).with_agent(wish);
         let mut conversation = Conversation::open(network, connections, job)?;
         let sealing = options.encryption_key.clone().map(Sealing::new);
         let mut files = Files::new(page_size).with_keys(sealing.map(Arc::new));

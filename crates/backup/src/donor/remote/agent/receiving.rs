@@ -45,6 +45,8 @@ impl AgentDonor {
         // nobody in when it has nothing left to send.
         if self.base.is_some() && begin.estimate > WORTH_WORKERS {
             conversation.add_workers(job)?;
+        } else if self.base.is_none() {
+            conversation.complete_workers(job)?;
         }
         let spool = self.spool.as_ref().ok_or_else(out_of_order)?;
         let sink = PageSink {
