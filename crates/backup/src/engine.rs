@@ -26,9 +26,15 @@ fn run_stages(
     for stage in [Stage::FileCopy, Stage::PageCopy, Stage::RedoCopy] {
         tracing::info!(%stage, "stage begins");
         donor.begin(stage, recipient, job)?;
-        {
-            let donor: &dyn Donor = donor;
-            job.in_parallel(|| donor.work(stage, &**recipient, job))?;
+        loop {
+            {
+                let donor: &dyn Donor = donor;
+                job.in_parallel(|| donor.work(stage, &**recipient, job))?;
+            }
+            if recipient.has_all(stage)? {
+                break;
+            }
+            donor.again(stage)?;
         }
         recipient.end(stage)?;
         donor.end(stage, recipient, job)?;

@@ -166,8 +166,8 @@ fn whoever_dies_nothing_stays_locked_and_nothing_is_called_complete() {
     wait_until("it is locked", || is_locked(&server));
     client.kill().unwrap();
     client.wait().unwrap();
+    // It might come back. What is prepared for it needs the instance for as long as its disk takes.
     assert_free(&server);
-    wait_until("it is free", || agent.donor.clones() == 0);
     drop(agent);
     // The agent.
     let socket = server.socket().to_owned();
@@ -275,12 +275,6 @@ fn lost_connections_are_made_again() {
         common::check_restored(&restored, &report);
         testkit::assert_same(&before, &testkit::snapshot(&restored).unwrap());
     }
-    assert_free(&server);
-    wait_until("it is free", || agent.donor.clones() == 0);
-    // Of a full that was being copied nothing is left to come back to, and nothing is held.
-    let proxy = Proxy::start(agent.port, &[8 << 20], false);
-    let error = take(proxy.port, &place, "cut", &four(), |_| ()).unwrap_err();
-    assert_eq!(error.code(), 2013, "{error}");
     assert_free(&server);
     wait_until("it is free", || agent.donor.clones() == 0);
 }

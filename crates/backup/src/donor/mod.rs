@@ -20,6 +20,16 @@ pub trait Donor: Send + Sync + std::fmt::Debug {
     /// Delivers parts of the stage until there are none left.
     fn work(&self, stage: Stage, recipient: &dyn Recipient, job: &Job) -> Result<()>;
 
+    /// The recipient has lost some of what was delivered in this stage: [`Self::work`] is called
+    /// again, for the pieces that it [wants](Recipient::wants).
+    fn again(&mut self, stage: Stage) -> Result<()> {
+        Err(crate::Error::refused(
+            1105,
+            format!("{stage} cannot be delivered a second time"),
+            "This is a bug.",
+        ))
+    }
+
     /// Ends a stage, after all of it has been delivered.
     fn end(&mut self, stage: Stage, recipient: &Arc<dyn Recipient>, job: &Job) -> Result<()>;
 

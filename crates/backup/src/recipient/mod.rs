@@ -123,6 +123,12 @@ pub trait Recipient: Send + Sync + std::fmt::Debug {
     /// The final length of a file.
     fn set_length(&self, file: FileId, length: u64) -> Result<()>;
 
+    /// Whether everything that was delivered in this stage has come. If not, the donor delivers the
+    /// pieces that are [wanted](Self::wants) once more.
+    fn has_all(&self, _stage: Stage) -> Result<bool> {
+        Ok(true)
+    }
+
     /// Ends a stage: everything planned has been delivered.
     fn end(&self, stage: Stage) -> Result<()>;
 

@@ -211,6 +211,7 @@ impl Clone {
     /// The same clone, for a client that came back.
     pub(super) fn again(&self, flow: Arc<Flow>) -> Self {
         Self {
+            cancelled: Arc::clone(&self.cancelled),
             tls_only: Arc::clone(&self.tls_only),
             ..Self::new(self.id, flow)
         }

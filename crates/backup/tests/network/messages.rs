@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use wire::clone::{COM_CLONE, Command, Descriptor, Response, StageDescriptor};
+use wire::clone::{COM_CLONE, Command, Descriptor, Dialect, Response, StageDescriptor};
 
 /// What happens to a message.
 pub enum Fate {
@@ -117,6 +117,14 @@ impl Chance {
 
 impl Cutter {
     pub fn start(server: u16, rules: impl IntoIterator<Item = Rule>) -> Self {
+        Self::in_dialect(Dialect::Stock, server, rules)
+    }
+
+    pub fn in_dialect(
+        dialect: Dialect,
+        server: u16,
+        rules: impl IntoIterator<Item = Rule>,
+    ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared::default());
@@ -131,7 +139,11 @@ impl Cutter {
                     continue;
                 }
                 let (client, server) = (Arc::new(client), Arc::new(server));
-                let talk = Arc::new(Mutex::new(Talk::default()));
+                let talk = Talk {
+                    dialect,
+                    ..Talk::default()
+                };
+                let talk = Arc::new(Mutex::new(talk));
                 let (from, to) = (Arc::clone(&client), Arc::clone(&server));
                 let side = (Arc::clone(&all), Arc::clone(&talk));
                 std::thread::spawn(move || relay(&from, &to, true, &side.0, &side.1));
@@ -213,6 +225,7 @@ impl Shared {
 /// What is known of a connection.
 #[derive(Default)]
 struct Talk {
+    dialect: Dialect,
     role: Option<&'static str>,
     /// The command that is being answered.
     command: Option<&'static str>,
@@ -227,7 +240,7 @@ impl Talk {
                 "new > CLONE".to_owned()
             });
         }
-        let command = Command::decode(packet).ok()?;
+        let command = Command::decode_in(self.dialect, packet).ok()?;
         let (role, name, of) = match &command {
             Command::Init(_) => ("master", "INIT", String::new()),
             Command::Reinit(_) => ("master", "REINIT", String::new()),
@@ -254,7 +267,7 @@ impl Talk {
         if command == "CLONE" {
             return Some(format!("{role} < OK"));
         }
-        let what = match Response::decode(packet).ok()? {
+        let what = match Response::decode_in(self.dialect, packet).ok()? {
             Response::Locators { .. } => format!("Locators of {command}"),
             Response::Setting(_) => "Setting".to_owned(),
             Response::Complete => format!("Complete {command}"),

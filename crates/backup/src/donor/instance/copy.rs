@@ -42,6 +42,8 @@ pub(super) struct Tasks {
     work: Vec<Work>,
     queue: Vec<Task>,
     next: AtomicUsize,
+    /// What is delivered was delivered before.
+    again: bool,
 }
 
 impl Tasks {
@@ -74,6 +76,7 @@ impl Tasks {
             work,
             queue: tasks,
             next: AtomicUsize::new(0),
+            again: false,
         }
     }
 
@@ -86,6 +89,12 @@ impl Tasks {
                 Task::Pages { work, count, .. } => count * self.work[*work].file_page_size() as u64,
             })
             .sum()
+    }
+
+    /// Has all tasks done once more, as far as the recipient wants.
+    pub(super) fn begin_again(&mut self) {
+        *self.next.get_mut() = 0;
+        self.again = true;
     }
 
     /// The files.
@@ -113,6 +122,15 @@ impl Tasks {
                 Task::Range { offset, len, .. } => in_pieces(offset, len, |at, piece| {
                     // A task can take minutes when the rate is limited.
                     idle()?;
+                    if !recipient.wants(work.id, at) {
+                        if !self.again {
+                            job.progress.advance(stage, piece as u64);
+                        }
+                        return Ok(());
+                    }
+                    if self.again {
+                        job.progress.expect(stage, piece as u64);
+                    }
                     let out = &mut buffer[..piece];
                     work.reader(file)?.read(at, out, job)?;
                     drop_cache(file, at, piece as u64);

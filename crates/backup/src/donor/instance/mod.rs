@@ -140,6 +140,11 @@ impl InstanceDonor {
         self.base.as_ref().map_or(Lsn::ZERO, |base| base.start)
     }
 
+    /// Whether the files of a full are copied before DDL is blocked.
+    pub(crate) fn copies_without_lock(&self) -> bool {
+        self.lock_is_late()
+    }
+
     fn session(&mut self) -> &mut Session {
         &mut self
             .session
@@ -221,6 +226,13 @@ impl Donor for InstanceDonor {
             }
             _ => Ok(()),
         }
+    }
+
+    /// A page that is read again is as good as one that is read late: page tracking has been on, or
+    /// the log followed, since before the first reading.
+    fn again(&mut self, _stage: Stage) -> Result<()> {
+        self.tasks.begin_again();
+        Ok(())
     }
 
     fn end(&mut self, stage: Stage, recipient: &Arc<dyn Recipient>, job: &Job) -> Result<()> {

@@ -123,11 +123,11 @@ impl RemoteDonor {
             left_out.whole(0, self.files.get(0)?);
         }
         if bytes >= WORTH || has_list {
-            let total = self.conversation()?.chunks_of_stage();
+            let total = self.receiving.conversation()?.chunks_of_stage();
             let chunks = left_out.into_chunks(&self.files, total)?;
-            self.conversation()?.ask_again(chunks, job)?;
+            self.receiving.conversation()?.ask_again(chunks, job)?;
         } else {
-            self.conversation()?.add_workers(job)?;
+            self.receiving.conversation()?.add_workers(job)?;
         }
         if bytes < WORTH {
             tracing::info!(
@@ -161,7 +161,7 @@ impl RemoteDonor {
     }
 
     fn without_idle_files(&mut self) -> Result<LeftOut> {
-        let scan = self.conversation()?.network.options.scan;
+        let scan = self.receiving.conversation()?.network.options.scan;
         let idle = match self.idle_files() {
             _ if scan => Vec::new(),
             Ok(idle) => idle,
@@ -201,7 +201,7 @@ impl RemoteDonor {
         if !is_list {
             pages = Err("the donor does not send the list".to_owned());
         } else if attached {
-            let conversation = self.conversation()?;
+            let conversation = self.receiving.conversation()?;
             let mut chunks = Chunks::new(conversation.chunks_of_stage())?;
             for chunk in 1..=conversation.chunks_of_stage() {
                 if !(first_chunks.0..=first_chunks.1).contains(&chunk) {
@@ -256,7 +256,7 @@ impl RemoteDonor {
     /// Reads the counters of files, for the next increment. Before the end of FILE COPY is
     /// acknowledged: up to then the donor notes down every page that is written, and sends it.
     pub(super) fn count_files(&mut self) -> Result<()> {
-        let page_track = self.conversation()?.network.options.page_track;
+        let page_track = self.receiving.conversation()?.network.options.page_track;
         // What the donor would write soon after is better written before. Where there is no such
         // function, fewer files are left out next time.
         if let Err(error) = self.session.sharp_checkpoint() {

@@ -62,6 +62,8 @@ pub(super) struct Network {
     cut: AtomicBool,
     /// How the donor speaks.
     dialect: Dialect,
+    /// Whether the donor lets a client come back before there are files, and while no stage is open.
+    pub is_agent: bool,
     /// What is asked of a donor that can give more than a full.
     pub wish: Wish,
 }
@@ -73,7 +75,16 @@ impl Network {
             options,
             cut: AtomicBool::new(false),
             dialect: Dialect::Stock,
+            is_agent: false,
             wish: Wish::default(),
+        }
+    }
+
+    /// With an agent of innoclone.
+    pub(super) fn with_agent(self, wish: Wish) -> Self {
+        Self {
+            is_agent: true,
+            ..self.in_dialect(Dialect::GreatSql, wish)
         }
     }
 

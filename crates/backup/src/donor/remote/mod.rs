@@ -32,6 +32,7 @@ mod logged;
 mod names;
 mod options;
 mod page_list;
+mod receiving;
 mod redo;
 mod run;
 mod sinks;
@@ -49,8 +50,9 @@ pub(crate) use self::keys_of_instance::KeysByClone;
 use self::leave_out::Watch;
 use self::link::Network;
 use self::page_list::PageList;
+use self::receiving::Receiving;
 use self::redo::RedoSink;
-use self::sinks::{FileSink, PageSink};
+use self::sinks::PageSink;
 pub(crate) use self::spool::Spool;
 use super::Donor;
 use super::instance::session::Session;
@@ -62,7 +64,7 @@ use innodb::geometry::PageSize;
 use innodb::lsn::Lsn;
 use innodb::trx_sys::PositionScan;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use wire::clone::Stage as CloneStage;
 use wire::clone::{Dialect, StageDescriptor, Wish};
 
@@ -133,10 +135,7 @@ struct RemoteDonor {
     file_begin: StageDescriptor,
     /// Where the set is made: what has no place there yet is kept beside it.
     scratch: PathBuf,
-    conversation: Mutex<Option<Conversation>>,
-    /// The end of FILE COPY, once it has been received.
-    file_end: Mutex<Option<StageDescriptor>>,
-    spool: Option<Spool>,
+    receiving: Receiving,
     delivering: Delivering,
     redo: Option<RedoSink>,
     positions: PositionScan,
@@ -203,9 +202,7 @@ impl RemoteDonor {
             files,
             file_begin,
             scratch: scratch.to_owned(),
-            conversation: Mutex::new(Some(conversation)),
-            file_end: Mutex::default(),
-            spool: None,
+            receiving: Receiving::new(conversation, None),
             delivering: Delivering::default(),
             redo: None,
             positions: PositionScan::new(facts.page_size),
@@ -216,75 +213,30 @@ impl RemoteDonor {
         })
     }
 
-    fn conversation(&mut self) -> Result<&mut Conversation> {
-        let conversation = self
-            .conversation
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
-        conversation.as_mut().ok_or_else(out_of_order)
-    }
-
-    fn spool(&self) -> Result<&Spool> {
-        self.spool.as_ref().ok_or_else(out_of_order)
-    }
-
     fn begin_file_copy(&mut self, recipient: &Arc<dyn Recipient>, job: &Job) -> Result<()> {
-        self.spool = Some(Spool::new(&self.scratch, "#clone/#received_pages")?);
+        self.receiving.make_spool(&self.scratch)?;
         let begin = self.file_begin;
-        let threads = self.conversation()?.connections();
+        let threads = self.receiving.conversation()?.connections();
         job.progress.begin(Stage::FileCopy, threads, begin.estimate);
         if self.base.is_some() {
             return self.leave_out(begin.estimate, job);
         }
-        self.conversation()?.add_workers(job)?;
+        self.receiving.conversation()?.add_workers(job)?;
         let plan = deliver::plan_of_full(&self.files)?;
         recipient.begin(Stage::FileCopy, &plan)?;
         deliver::add_buffer_pool(&self.files, &**recipient)
-    }
-
-    /// Receives FILE COPY. One of the engine's threads does it, by threads of its own: there is one
-    /// for each connection, and they have to come back together when one is lost.
-    fn receive_files(&self, recipient: &dyn Recipient, job: &Job) -> Result<()> {
-        let Ok(mut conversation) = self.conversation.try_lock() else {
-            return Ok(());
-        };
-        let mut end = self.file_end.lock().unwrap_or_else(PoisonError::into_inner);
-        if end.is_some() {
-            return Ok(());
-        }
-        let sink = FileSink {
-            files: &self.files,
-            base: self.base.as_ref(),
-            spool: self.spool()?,
-            recipient,
-            progress: &job.progress,
-        };
-        let conversation = conversation.as_mut().ok_or_else(out_of_order)?;
-        *end = Some(conversation.receive(CloneStage::FileCopy, &sink, job)?);
-        Ok(())
     }
 
     /// Receives PAGE COPY and REDO COPY to their end and lets the donor go, then tells the
     /// recipient what there is.
     fn begin_page_copy(&mut self, recipient: &Arc<dyn Recipient>, job: &Job) -> Result<()> {
         self.count_files()?;
-        let end = self
-            .file_end
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-            .ok_or_else(out_of_order)?;
-        let mut conversation = self
-            .conversation
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-            .ok_or_else(out_of_order)?;
+        let (mut conversation, end) = self.receiving.take()?;
         let begin = conversation.next_stage(end, CloneStage::PageCopy, &mut self.files, job)?;
         let pages = u64::from(begin.files) * u64::from(self.facts.page_size.get());
         job.progress
             .begin(Stage::PageCopy, conversation.connections(), pages);
-        let spool = self.spool.as_ref().ok_or_else(out_of_order)?;
+        let spool = self.receiving.spool()?;
         let sink = PageSink {
             files: &self.files,
             spool,
@@ -316,7 +268,7 @@ impl RemoteDonor {
         self.count_writes();
         sinks::check_received(&self.files, pages.saturating_sub(received))?;
         self.redo = Some(redo);
-        let spool = self.spool.as_ref().ok_or_else(out_of_order)?;
+        let spool = self.receiving.spool()?;
         deliver::add_first_pages(&self.files, spool, self.facts.version_number())?;
         keys::check(&mut self.files, spool)?;
         let plan: StagePlan =
@@ -327,7 +279,7 @@ impl RemoteDonor {
 
     fn redo_copy(&mut self, recipient: &Arc<dyn Recipient>, job: &Job) -> Result<()> {
         job.progress.begin(Stage::RedoCopy, 1, 0);
-        let spool = self.spool.as_ref().ok_or_else(out_of_order)?;
+        let spool = self.receiving.spool()?;
         let redo = self.redo.take().ok_or_else(out_of_order)?;
         let (files, base) = (&self.files, self.base.as_ref());
         deliver::add_plain(files, base, spool, &**recipient)?;
@@ -351,10 +303,15 @@ impl Donor for RemoteDonor {
 
     fn work(&self, stage: Stage, recipient: &dyn Recipient, job: &Job) -> Result<()> {
         match stage {
-            Stage::FileCopy => self.receive_files(recipient, job),
-            Stage::PageCopy => self
-                .delivering
-                .work(&self.files, self.spool()?, recipient, job),
+            Stage::FileCopy => {
+                let base = self.base.as_ref();
+                self.receiving
+                    .receive_files(&self.files, base, recipient, job)
+            }
+            Stage::PageCopy => {
+                self.delivering
+                    .work(&self.files, self.receiving.spool()?, recipient, job)
+            }
             _ => Ok(()),
         }
     }

@@ -8,7 +8,8 @@
 
 use super::flow::Flow;
 use super::layout::{self, CHUNK, Layout};
-use super::sending::{Outline, Returning, Turn};
+use super::line::Line;
+use super::sending::{Outline, Returning};
 use crate::agent::{FileTold, SnapshotTold};
 use crate::donor::remote::Spool;
 use crate::files::FileKind;
@@ -41,7 +42,7 @@ impl Secrets {
 /// Delivers the snapshot of an instance to the connections of one client.
 #[derive(Debug)]
 pub(crate) struct LiveRecipient {
-    flow: Arc<Flow>,
+    line: Line,
     returning: Arc<Returning>,
     spool: Arc<Spool>,
     /// The base that an increment is on, for its client.
@@ -89,7 +90,7 @@ impl LiveRecipient {
     ) -> Result<Self> {
         let name = format!("innoclone-agent-{}", std::process::id());
         Ok(Self {
-            flow,
+            line: Line::new(flow, Arc::clone(&returning)),
             returning,
             spool: Arc::new(Spool::new(directory, &name)?),
             base,
@@ -108,11 +109,7 @@ impl LiveRecipient {
             return Ok(());
         };
         let place = placed.place(offset, bytes.len())?;
-        let mut buffer = self.flow.buffer();
-        buffer.clear();
-        buffer.extend_from_slice(bytes);
-        self.flow
-            .push(placed.block(place, offset, buffer), place.last)
+        self.line.push(placed, place, offset, bytes)
     }
 
     /// Keeps the pages of a file that are not zeros.
@@ -160,7 +157,7 @@ impl LiveRecipient {
 impl Recipient for LiveRecipient {
     /// Waits until the client has said that it is ready.
     fn prepare(&self, _job: &Job) -> Result<()> {
-        self.flow.close(CloneStage::Init)
+        self.line.end_init()
     }
 
     fn begin(&self, stage: Stage, plan: &StagePlan) -> Result<()> {
@@ -193,7 +190,7 @@ impl Recipient for LiveRecipient {
         state.is_full = true;
         state.copying = Some(Arc::clone(&layout));
         drop(state);
-        self.flow.open(layout.announcement())
+        self.line.open(layout.announcement())
     }
 
     fn add_file(&self, desc: &FileDesc) -> Result<()> {
@@ -216,7 +213,7 @@ impl Recipient for LiveRecipient {
         let placed = layout.as_ref().and_then(|layout| layout.file(file));
         if let Some(placed) = placed {
             let descriptor = &placed.descriptor;
-            self.flow
+            self.line
                 .abandon(descriptor.first_chunk..=descriptor.last_chunk);
         }
     }
@@ -270,10 +267,26 @@ impl Recipient for LiveRecipient {
         Ok(())
     }
 
-    /// The end of FILE COPY of a full waits for the client; it does so without locks.
+    /// What the client has by now, or lacks of what was lost on the way, decides.
+    fn wants(&self, file: FileId, offset: u64) -> bool {
+        let copying = self.state().copying.clone();
+        let placed = copying.as_ref().and_then(|layout| layout.file(file));
+        placed.is_none_or(|placed| {
+            let mut places = placed.places_from(offset);
+            places.any(|place| self.line.wants(place))
+        })
+    }
+
+    /// The end of FILE COPY of a full waits for the client.
+    fn has_all(&self, stage: Stage) -> Result<bool> {
+        if stage != Stage::FileCopy || self.state().copying.is_none() {
+            return Ok(true);
+        }
+        self.line.settle()
+    }
+
     fn end(&self, stage: Stage) -> Result<()> {
-        if stage == Stage::FileCopy && self.state().copying.is_some() {
-            self.flow.close(CloneStage::FileCopy)?;
+        if stage == Stage::FileCopy {
             self.state().copying = None;
         }
         Ok(())
@@ -303,7 +316,7 @@ impl Recipient for LiveRecipient {
                 Arc::clone(&self.secrets.keys),
             )?
         };
-        let mut turn = Turn::first(&self.flow);
+        let mut turn = self.line.turn();
         loop {
             match outline.send(&turn) {
                 // The connections are gone. The client may come back.

@@ -11,6 +11,7 @@
 mod block;
 mod flow;
 mod layout;
+mod line;
 mod live;
 mod log_end;
 mod pages;

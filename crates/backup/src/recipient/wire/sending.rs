@@ -26,15 +26,27 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    /// From the begin of PAGE COPY.
-    pub(super) fn first(flow: &Arc<Flow>) -> Self {
+    /// From the begin.
+    pub(super) fn begin(flow: Arc<Flow>) -> Self {
         Self {
-            flow: Arc::clone(flow),
-            from: From {
-                stage: Stage::PageCopy,
-                received: None,
-            },
+            flow,
+            from: From::default(),
         }
+    }
+
+    /// The stage it begins with.
+    pub(super) fn stage(&self) -> Stage {
+        self.from.stage
+    }
+
+    /// What the client has of that stage.
+    pub(super) fn received(&self) -> Option<&Received> {
+        self.from.received.as_ref()
+    }
+
+    /// Whether both are the same connections.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.flow, &other.flow)
     }
 
     /// From `stage`, of which the client knows and has something.
@@ -63,6 +75,8 @@ struct Waiting {
     told: Option<Arc<SnapshotTold>>,
     next: Option<Turn>,
     given_up: bool,
+    /// As long as the snapshot is not complete nobody may come back.
+    bound: bool,
 }
 
 impl Returning {
@@ -70,9 +84,22 @@ impl Returning {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The snapshot is complete: from here on a client may come back.
+    /// The snapshot is complete.
     pub(super) fn complete(&self, told: SnapshotTold) {
-        self.lock().told = Some(Arc::new(told));
+        let mut state = self.lock();
+        state.told = Some(Arc::new(told));
+        state.bound = false;
+    }
+
+    /// Locks of the instance last as long as the client takes: until the snapshot is complete it is
+    /// not waited for.
+    pub(crate) fn bind(&self) {
+        self.lock().bound = true;
+    }
+
+    /// Whether the client is not waited for now.
+    pub(crate) fn is_bound(&self) -> bool {
+        self.lock().bound
     }
 
     /// What the snapshot is, once it is complete.

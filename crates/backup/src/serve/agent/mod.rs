@@ -1,9 +1,8 @@
 //! An agent: the instance of this host as donor of fulls and increments over the network.
 //!
 //! It speaks GreatSQL's dialect of the clone protocol, in which a client says which LSN it wants the
-//! changes since, and answers the questions of [`crate::agent`]. One clone runs at a time. Whatever
-//! it holds on the instance is gone when the snapshot is complete, or when its client is gone,
-//! whichever comes first.
+//! changes since, and answers the questions of [`crate::agent`]. One clone runs at a time. A
+//! client that loses its connections may come back to it for some minutes.
 
 mod face;
 mod slot;
@@ -140,6 +139,10 @@ impl AgentDonor {
             ..held.options.clone()
         };
         let mut donor = InstanceDonor::open(options, &job).map_err(|e| job.cause(e))?;
+        if held.options.from.is_none() && !donor.copies_without_lock() {
+            // DDL is blocked until the client has received the files.
+            held.returning.bind();
+        }
         let flow = Arc::clone(&clone.flow);
         let returning = Arc::clone(&held.returning);
         let base = match &held.options.from {

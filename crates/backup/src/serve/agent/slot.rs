@@ -33,6 +33,7 @@ struct Current {
     returning: Arc<Returning>,
     /// What was asked for, until it is begun with.
     request: Option<InstanceOptions>,
+    is_increment: bool,
     /// Its client is away.
     away: bool,
 }
@@ -69,6 +70,7 @@ impl Slot {
             clone: Arc::clone(&clone),
             begun: Instant::now(),
             returning: Arc::default(),
+            is_increment: request.from.is_some(),
             request: Some(request),
             away: false,
         });
@@ -85,27 +87,31 @@ impl Slot {
         })
     }
 
-    /// A clone whose client comes back. The instance is not asked a second time: what it gave is
-    /// complete, or the clone is over.
+    /// A clone whose client comes back. What the instance gave is gone on with, at the place where
+    /// the client is.
     pub(super) fn resume(&self, locator: &Locator) -> Result<Arc<Clone>, Refused> {
         let mut state = self.lock();
         let known = state.current.as_mut().filter(|current| {
-            current.clone.locator().is_same_clone(locator) && current.returning.told().is_some()
+            let same = current.clone.locator().is_same_clone(locator);
+            same && current.request.is_none() && !current.returning.is_bound()
         });
         let Some(current) = known else {
-            return Err(Refused::new(
-                3862,
-                "the snapshot was not complete when the connection was lost, and was given up: \
-                 begin anew",
-            ));
+            return Err(given_up());
         };
         let old = Arc::clone(&current.clone);
         // A client that has lost a connection may be back before its other end was found lost.
-        old.cancel(Stopped::Interrupted);
+        old.flow.stop(Stopped::Interrupted);
         if let Some(Stopped::Failed { code, message }) = old.flow.stopped() {
             return Err(Refused { code, message });
         }
-        let (stage, known, received) = old.where_to_resume(locator)?;
+        let from_init = current.is_increment && locator.stage == Stage::Init;
+        let (stage, known, received) = match old.flow.stage_to_resume() {
+            // An increment has no FILE COPY.
+            Stage::FileCopy | Stage::PageCopy if from_init => {
+                (Stage::PageCopy, Known::Nothing, None)
+            }
+            _ => old.where_to_resume(locator)?,
+        };
         tracing::info!(clone = old.id, ?stage, "clone resumed");
         let turn = Turn::again(stage, known, received);
         let clone = Arc::new(old.again(turn.flow()));
@@ -124,17 +130,18 @@ impl Slot {
         same.then(|| Arc::clone(&current.clone))
     }
 
-    /// The client has lost a connection. While the instance is at work for it everything is given
-    /// up, so that the instance is free at once.
+    /// The client has lost a connection, and may come back, unless locks last as long as it takes.
     pub(super) fn lost(&self, clone: &Clone) {
-        clone.cancel(Stopped::Interrupted);
+        clone.flow.stop(Stopped::Interrupted);
         let mut state = self.lock();
         let Some(current) = state.of(clone) else {
             return;
         };
         current.away = true;
-        if current.returning.told().is_none() {
-            state.current = None;
+        if current.returning.is_bound()
+            && let Some(current) = state.current.take()
+        {
+            current.end(Stopped::Interrupted);
         }
     }
 
@@ -152,12 +159,11 @@ impl Slot {
     /// Nobody came back to it.
     pub(super) fn forget(&self, id: u64) {
         let mut state = self.lock();
-        if state
-            .current
-            .as_ref()
-            .is_some_and(|current| current.clone.id == id)
-        {
-            state.current = None;
+        let current = state.current.take_if(|current| current.clone.id == id);
+        if let Some(current) = current {
+            // Who comes back now is too late.
+            let Refused { code, message } = given_up();
+            current.end(Stopped::Failed { code, message });
         }
     }
 
@@ -195,6 +201,13 @@ impl Current {
         self.clone.cancel(why);
         self.returning.give_up();
     }
+}
+
+fn given_up() -> Refused {
+    Refused::new(
+        3862,
+        "the clone was given up when its client was gone: begin anew",
+    )
 }
 
 /// How long a client may take to begin with its clone, when another one asks.

@@ -16,8 +16,7 @@ use super::deliver::{self, Delivering};
 use super::files::Files;
 use super::link::Network;
 use super::options::RemoteOptions;
-use super::sinks::FileSink;
-use super::spool::Spool;
+use super::receiving::Receiving;
 use super::{NetworkDonor, connections_for, out_of_order};
 use crate::agent::{InstanceTold, SnapshotTold};
 use crate::donor::Donor;
@@ -29,8 +28,8 @@ use crate::{Error, Job, Result, Sealing, Stage};
 use innodb::geometry::PageSize;
 use innodb::lsn::Lsn;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use wire::clone::{Dialect, Stage as CloneStage, StageDescriptor, Wish};
+use std::sync::Arc;
+use wire::clone::{Stage as CloneStage, StageDescriptor, Wish};
 
 /// The instance of an agent.
 #[derive(Debug)]
@@ -43,12 +42,9 @@ pub(super) struct AgentDonor {
     files: Files,
     /// Where the set is made: what has no place there yet is kept beside it.
     scratch: PathBuf,
-    conversation: Mutex<Option<Conversation>>,
+    receiving: Receiving,
     /// The begin of FILE COPY of a full.
     file_begin: Option<StageDescriptor>,
-    /// The end of the stage before PAGE COPY, once it has been received.
-    end: Mutex<Option<StageDescriptor>>,
-    spool: Option<Spool>,
     others: Option<OthersSink>,
     delivering: Delivering,
     /// What the clone has become.
@@ -87,7 +83,7 @@ impl AgentDonor {
             // What is stored compressed may come in any order too.
             compression: 0,
         };
-        let network = Network::new(options.clone()).in_dialect(Dialect::GreatSql, wish);
+        let network = Network::new(options.clone()).with_agent(wish);
         let mut conversation = Conversation::open(network, connections, job)?;
         let sealing = options.encryption_key.clone().map(Sealing::new);
         let mut files = Files::new(page_size).with_keys(sealing.map(Arc::new));
@@ -108,28 +104,14 @@ impl AgentDonor {
             base,
             files,
             scratch: scratch.to_owned(),
-            conversation: Mutex::new(Some(conversation)),
+            receiving: Receiving::new(conversation, end),
             file_begin,
-            end: Mutex::new(end),
-            spool: None,
             others: None,
             delivering: Delivering::default(),
             whole: None,
             snapshot: None,
             source,
         })
-    }
-
-    fn conversation(&mut self) -> Result<&mut Conversation> {
-        let conversation = self
-            .conversation
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
-        conversation.as_mut().ok_or_else(out_of_order)
-    }
-
-    fn spool(&self) -> Result<&Spool> {
-        self.spool.as_ref().ok_or_else(out_of_order)
     }
 
     fn kind(&self) -> SetKind {
@@ -141,37 +123,15 @@ impl AgentDonor {
     }
 
     fn begin_file_copy(&mut self, recipient: &Arc<dyn Recipient>, job: &Job) -> Result<()> {
-        self.spool = Some(Spool::new(&self.scratch, "#clone/#received_pages")?);
-        let threads = self.conversation()?.connections();
+        self.receiving.make_spool(&self.scratch)?;
+        let threads = self.receiving.conversation()?.connections();
         let Some(begin) = self.file_begin else {
             job.progress.begin(Stage::FileCopy, threads, 0);
             return Ok(());
         };
         job.progress.begin(Stage::FileCopy, threads, begin.estimate);
-        self.conversation()?.add_workers(job)?;
+        self.receiving.conversation()?.add_workers(job)?;
         recipient.begin(Stage::FileCopy, &deliver::plan_of_full(&self.files)?)
-    }
-
-    /// Receives FILE COPY of a full, by one of the engine's threads; it has a thread of its own for
-    /// each connection.
-    fn receive_files(&self, recipient: &dyn Recipient, job: &Job) -> Result<()> {
-        let Ok(mut conversation) = self.conversation.try_lock() else {
-            return Ok(());
-        };
-        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
-        if end.is_some() || self.file_begin.is_none() {
-            return Ok(());
-        }
-        let sink = FileSink {
-            files: &self.files,
-            base: None,
-            spool: self.spool()?,
-            recipient,
-            progress: &job.progress,
-        };
-        let conversation = conversation.as_mut().ok_or_else(out_of_order)?;
-        *end = Some(conversation.receive(CloneStage::FileCopy, &sink, job)?);
-        Ok(())
     }
 }
 
@@ -187,9 +147,11 @@ impl Donor for AgentDonor {
 
     fn work(&self, stage: Stage, recipient: &dyn Recipient, job: &Job) -> Result<()> {
         match stage {
-            Stage::FileCopy => self.receive_files(recipient, job),
+            Stage::FileCopy => self
+                .receiving
+                .receive_files(&self.files, None, recipient, job),
             Stage::PageCopy => {
-                let spool = self.spool()?;
+                let spool = self.receiving.spool()?;
                 self.delivering.work(&self.files, spool, recipient, job)
             }
             _ => Ok(()),

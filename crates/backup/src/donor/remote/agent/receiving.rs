@@ -16,7 +16,7 @@ use crate::{Error, FileId, Job, Result, Stage};
 use innodb::lsn::Lsn;
 use innodb::trx_sys::PositionScan;
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use wire::clone::Stage as CloneStage;
 
 impl AgentDonor {
@@ -26,18 +26,7 @@ impl AgentDonor {
         recipient: &Arc<dyn Recipient>,
         job: &Job,
     ) -> Result<()> {
-        let end = self
-            .end
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-            .ok_or_else(out_of_order)?;
-        let mut conversation = self
-            .conversation
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-            .ok_or_else(out_of_order)?;
+        let (mut conversation, end) = self.receiving.take()?;
         let begin = conversation.next_stage(end, CloneStage::PageCopy, &mut self.files, job)?;
         job.progress
             .begin(Stage::PageCopy, conversation.connections(), begin.estimate);
@@ -45,8 +34,10 @@ impl AgentDonor {
         // nobody in when it has nothing left to send.
         if self.base.is_some() && begin.estimate > WORTH_WORKERS {
             conversation.add_workers(job)?;
+        } else if self.base.is_none() {
+            conversation.complete_workers(job)?;
         }
-        let spool = self.spool.as_ref().ok_or_else(out_of_order)?;
+        let spool = self.receiving.spool()?;
         let sink = PageSink {
             files: &self.files,
             spool,
@@ -88,7 +79,7 @@ impl AgentDonor {
             return Err(protocol("an increment where a full was asked for"));
         }
         sinks::check_received(&self.files, 0)?;
-        let spool = self.spool.as_ref().ok_or_else(out_of_order)?;
+        let spool = self.receiving.spool()?;
         keys::check(&mut self.files, spool)?;
         let plan = self.plan(&whole, recipient.turn())?;
         self.others = Some(others);

@@ -15,7 +15,8 @@ impl Conversation {
         self.links = None;
         self.lost += 1;
         let patience = self.network.options.connect_retry;
-        if self.stage < Stage::FileCopy || patience.is_zero() {
+        let too_early = self.stage < Stage::FileCopy && !self.network.is_agent;
+        if too_early || patience.is_zero() {
             return Err(Error::server("receive from the donor", why));
         }
         tracing::warn!(error = %why, "the connection to the donor was lost: coming back");
@@ -110,7 +111,13 @@ impl Conversation {
         master.send(&Command::Reinit(self.setup(Some(locator.clone()))))?;
         self.locators(&mut master, patience, job)?;
         let mut data = vec![master];
-        for _ in 0..self.workers {
+        // An agent that has nothing to send yet lets nobody in.
+        let workers = if self.network.is_agent && self.between {
+            0
+        } else {
+            self.workers
+        };
+        for _ in 0..workers {
             data.push(self.attach(patience, job)?);
         }
         let helper = Link::enter(&self.network, job)?;

@@ -43,6 +43,8 @@ pub(in crate::donor::remote) struct Conversation {
     pub settings: Vec<Setting>,
     /// The stage that the master is in, for the donor when we come back.
     stage: Stage,
+    /// The stage has ended, and the next one not begun.
+    between: bool,
     /// Whether all files of FILE COPY have been announced.
     has_files: bool,
     /// What was received of the stage.
@@ -73,6 +75,7 @@ impl Conversation {
             workers: connections.clamp(1, MAX_CONNECTIONS) - 1,
             settings: Vec::new(),
             stage: Stage::Init,
+            between: true,
             has_files: false,
             chunks: Mutex::default(),
             lost: 0,
@@ -185,6 +188,15 @@ impl Conversation {
             Err(LinkError::Failed(error)) => Err(error),
             Err(LinkError::Lost(why)) => self.come_back(why, job),
         }
+    }
+
+    /// Adds the workers that did not come back with the master.
+    pub(in crate::donor::remote) fn complete_workers(&mut self, job: &Job) -> Result<()> {
+        let there = self.links.as_ref().map_or(0, |links| links.data.len());
+        if there == 1 && self.workers > 0 {
+            self.add_workers(job)?;
+        }
+        Ok(())
     }
 
     /// A worker that has joined the clone.

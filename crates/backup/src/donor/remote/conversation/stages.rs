@@ -38,6 +38,7 @@ impl Conversation {
         files: &mut Files,
         job: &Job,
     ) -> Result<StageDescriptor> {
+        self.between = true;
         let mut acknowledge = Some(end);
         let mut begun: Option<StageDescriptor> = None;
         loop {
@@ -45,6 +46,7 @@ impl Conversation {
                 Ok(begin) => {
                     self.stage = stage;
                     self.has_files = true;
+                    self.between = false;
                     self.chunks = Mutex::new(Chunks::new(begin.chunks)?);
                     return Ok(begin);
                 }
