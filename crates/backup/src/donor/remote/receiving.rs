@@ -77,6 +77,7 @@ impl Receiving {
         };
         let conversation = conversation.as_mut().ok_or_else(out_of_order)?;
         *end = Some(conversation.receive(Stage::FileCopy, &sink, job)?);
+        sink.end();
         Ok(())
     }
 

@@ -88,6 +88,19 @@ impl Sink for FileSink<'_> {
 }
 
 impl FileSink<'_> {
+    /// The stage has ended. What did not come whole is gone by now, whether the donor has said so or
+    /// not: agents do not. That it is gone, [`check_received`] makes sure of.
+    pub(super) fn end(&self) {
+        if self.base.is_some() {
+            return;
+        }
+        for (index, file) in self.files.live() {
+            if file.found().bytes != file.size {
+                self.recipient.abandon(FileId(index));
+            }
+        }
+    }
+
     /// The page with the binary log position is looked at in the end.
     fn keep_system_page(&self, data: &DataDescriptor, bytes: &[u8], place: &Place) -> Result<()> {
         let index = TRX_SYS_PAGE.checked_sub(place.first);

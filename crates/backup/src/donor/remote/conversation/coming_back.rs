@@ -1,6 +1,6 @@
 //! Coming back to a clone after a connection was lost.
 
-use super::{AGAIN, BUSY, Conversation, Links};
+use super::{AGAIN, BUSY, Conversation, Links, NOBODY_ELSE};
 use crate::donor::remote::chunks::Chunks;
 use crate::donor::remote::link::{Link, LinkError, is_busy};
 use crate::{Error, Job, Result};
@@ -118,7 +118,12 @@ impl Conversation {
             self.workers
         };
         for _ in 0..workers {
-            data.push(self.attach(patience, job)?);
+            match self.attach(patience, job) {
+                Ok(worker) => data.push(worker),
+                // Of the stage nothing is left but its end, and the master is told of that.
+                Err(LinkError::Failed(error)) if error.code() == NOBODY_ELSE => break,
+                Err(error) => return Err(error),
+            }
         }
         let helper = Link::enter(&self.network, job)?;
         for link in &mut data {
