@@ -11,7 +11,9 @@ use backup::donor::instance::IncrementFrom;
 use backup::set::PagesBy;
 use common::{Place, check_with_binlog};
 use network::check_set;
-use testkit::{Server, ServerOptions, Workload, WorkloadOptions};
+use network::proxy::Proxy;
+use testkit::{Server, ServerOptions, Workload, WorkloadOptions, wait_until};
+use wire::SslMode;
 
 #[test]
 fn a_chain_under_load_and_ddl_is_the_instance() {
@@ -147,6 +149,35 @@ fn after_a_restart_changed_pages_are_found_by_a_scan() {
     place.restore("tracked", "data");
     let restored: Server = place.boot("data", &[]);
     common::check_restored(&restored, &tracked);
+    testkit::assert_same(&before, &testkit::snapshot(&restored).unwrap());
+}
+
+#[test]
+fn a_table_that_is_dropped_on_its_way_is_not_in_a_compressed_set() {
+    let (server, place) = (agents::instance(ServerOptions::default()), Place::new());
+    server.load_sysbench_like(2, 60_000).unwrap();
+    place.compress(Some(frame::Algorithm::Zstd));
+    let agent = Agent::of(&server, &place);
+    let proxy = Proxy::start(agent.port, &[], false);
+    let report = std::thread::scope(|scope| {
+        let backup = scope.spawn(|| {
+            agents::take(proxy.port, &place, "full", &common::job(), |options| {
+                network::through(proxy.port, SslMode::Disabled, options);
+                options.network_rate = Some(8 << 20);
+            })
+        });
+        wait_until("data travel", || {
+            assert!(!backup.is_finished());
+            proxy.passed() >= 4 << 20
+        });
+        server.sql("DROP TABLE sbtest.sbtest2").unwrap();
+        backup.join().unwrap().unwrap()
+    });
+    assert!(!place.path("full").join("sbtest/sbtest2.ibd.zstd").exists());
+    let before = testkit::snapshot(&server).unwrap();
+    place.restore("full", "data");
+    let restored: Server = place.boot("data", &[]);
+    common::check_restored(&restored, &report);
     testkit::assert_same(&before, &testkit::snapshot(&restored).unwrap());
 }
 
