@@ -26,7 +26,7 @@ fn chain(packed: Option<Algorithm>) {
     let seal = |options: &mut backup::donor::remote::RemoteOptions| {
         options.encryption_key = Some(key(1));
     };
-    let ddl = Ddl::start(&server);
+    let ddl = Ddl::start_with_general_tablespaces(&server);
     let full = agent.full(&place, "full", seal).unwrap();
     let seen = ddl.done();
     server

@@ -12,7 +12,7 @@ use common::Place;
 use frame::Algorithm;
 use sealing::{
     Ddl, assert_has_no_key, backup, check_booted, empty_keyring, encrypted_donor, key, keys_in,
-    named_keys_in, problems, try_restore,
+    named_keys_in, problems, switch_in_place, try_restore,
 };
 use testkit::Server;
 
@@ -31,11 +31,13 @@ fn chain(packed: Option<Algorithm>) {
     ddl.go_on();
     let full = backup(&place, &server, "full", None, |_| ()).unwrap();
     ddl.go_on();
+    switch_in_place(&server, false);
     server
         .sql("ALTER INSTANCE ROTATE INNODB MASTER KEY")
         .unwrap();
     let first = backup(&place, &server, "incr1", Some("full"), |_| ()).unwrap();
     ddl.go_on();
+    switch_in_place(&server, true);
     let second = backup(&place, &server, "incr2", Some("incr1"), |options| {
         options.scan = true;
     })
