@@ -140,7 +140,14 @@ const BROKEN_OFF: i32 = 1158;
 /// Whether what the donor said when we came back may be over soon: it may not have noticed yet
 /// that we were gone.
 fn may_pass(error: &Error) -> bool {
-    is_busy(error) || matches!(error, Error::Server { source, .. } if source.code() == Some(1040))
+    let crowded = matches!(error, Error::Server { source, .. } if source.code() == Some(1040));
+    is_busy(error) || crowded || is_not_idle(error)
+}
+
+/// Whether the connections before have not ended yet. A server waits some seconds for them, and
+/// keeps the clone.
+fn is_not_idle(error: &Error) -> bool {
+    matches!(error, Error::Donor { code: 1815, message, .. } if message.contains("idle state"))
 }
 
 fn lost_for_good(why: &wire::Error, error: &Error) -> Error {
