@@ -11,11 +11,7 @@ use agents::Agent;
 use backup::set::PagesBy;
 use common::Place;
 use frame::Algorithm;
-use sealing::{
-    Ddl, assert_has_no_key, check_booted, empty_keyring, encrypted_donor, key, keys_in,
-    named_keys_in, problems, try_restore,
-};
-use testkit::Server;
+use sealing::{Ddl, check_chain, encrypted_donor, key};
 
 /// A full and increments while DDL switches encryption on and off; every state restored under an
 /// empty keyring and brought up to the instance's by its binary log.
@@ -45,31 +41,11 @@ fn chain(packed: Option<Algorithm>) {
         (first.pages_by, second.pages_by),
         (PagesBy::Tracked, PagesBy::Scan)
     );
-    for (set, report) in [("full", full), ("incr1", first), ("incr2", second)] {
-        assert_eq!(report.sealed_by.as_deref(), Some(key(1).id()));
-        assert_eq!(problems(&place.path(set)), Vec::<String>::new());
-        let data = format!("data-{set}");
-        try_restore(&place, &place.path(set), &data, Some(key(1))).unwrap();
-        let data = place.path(&data);
-        let keys = keys_in(&data);
-        for set in ["full", "incr1", "incr2"] {
-            assert_has_no_key(&place.path(set), &keys);
-        }
-        empty_keyring(&place, &data);
-        let encrypt = [
-            "--innodb-redo-log-encrypt=ON",
-            "--innodb-undo-log-encrypt=ON",
-        ];
-        let mut restored = Server::start_on(&data, &encrypt).unwrap();
-        restored
-            .sql("SET sql_log_bin = 0; ALTER INSTANCE ROTATE INNODB MASTER KEY")
-            .unwrap();
-        restored.stop().unwrap();
-        let left = named_keys_in(&data);
-        assert!(left.is_empty(), "{left:?}");
-        restored.start_again().unwrap();
-        check_booted(&server, &mut restored, &report);
-    }
+    check_chain(
+        &server,
+        &place,
+        &[("full", full), ("incr1", first), ("incr2", second)],
+    );
 }
 
 #[test]

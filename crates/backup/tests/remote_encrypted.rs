@@ -11,8 +11,8 @@ use backup::set::layout::SEALED_KEYS;
 use common::Place;
 use frame::Algorithm;
 use sealing::{
-    Ddl, assert_has_no_key, backup, check_booted, empty_keyring, encrypted_donor, key, keys_in,
-    named_keys_in, problems, switch_in_place, try_restore,
+    Ddl, backup, check_chain, empty_keyring, encrypted_donor, key, problems, switch_in_place,
+    try_restore,
 };
 use testkit::Server;
 
@@ -43,33 +43,11 @@ fn chain(packed: Option<Algorithm>) {
     })
     .unwrap();
     ddl.end();
-    for (set, report) in [("full", full), ("incr1", first), ("incr2", second)] {
-        assert_eq!(report.sealed_by.as_deref(), Some(key(1).id()));
-        assert_eq!(problems(&place.path(set)), Vec::<String>::new());
-        let data = format!("data-{set}");
-        let restored = try_restore(&place, &place.path(set), &data, Some(key(1))).unwrap();
-        assert!(restored.keyring.unwrap().contains("keyring"));
-        let data = place.path(&data);
-        let keys = keys_in(&data);
-        for set in ["full", "incr1", "incr2"] {
-            assert_has_no_key(&place.path(set), &keys);
-        }
-        empty_keyring(&place, &data);
-        let encrypt = [
-            "--innodb-redo-log-encrypt=ON",
-            "--innodb-undo-log-encrypt=ON",
-        ];
-        let mut restored = Server::start_on(&data, &encrypt).unwrap();
-        // The server has wrapped them by its own key; that of its log it wraps when it is told to.
-        restored
-            .sql("SET sql_log_bin = 0; ALTER INSTANCE ROTATE INNODB MASTER KEY")
-            .unwrap();
-        restored.stop().unwrap();
-        let left = named_keys_in(&data);
-        assert!(left.is_empty(), "{left:?}");
-        restored.start_again().unwrap();
-        check_booted(&server, &mut restored, &report);
-    }
+    check_chain(
+        &server,
+        &place,
+        &[("full", full), ("incr1", first), ("incr2", second)],
+    );
 }
 
 #[test]

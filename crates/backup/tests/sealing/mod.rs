@@ -284,6 +284,38 @@ pub fn assert_has_no_key(root: &Path, keys: &[TablespaceKey]) {
     }
 }
 
+/// Checks the sets of a chain: their keys are sealed, and every state comes back under an empty
+/// keyring.
+pub fn check_chain(server: &Server, place: &Place, sets: &[(&str, BackupReport)]) {
+    for (set, report) in sets {
+        assert_eq!(report.sealed_by.as_deref(), Some(key(1).id()));
+        assert_eq!(problems(&place.path(set)), Vec::<String>::new());
+        let data = format!("data-{set}");
+        let restored = try_restore(place, &place.path(set), &data, Some(key(1))).unwrap();
+        assert!(restored.keyring.unwrap().contains("keyring"));
+        let data = place.path(&data);
+        let keys = keys_in(&data);
+        for (set, _) in sets {
+            assert_has_no_key(&place.path(set), &keys);
+        }
+        empty_keyring(place, &data);
+        let encrypt = [
+            "--innodb-redo-log-encrypt=ON",
+            "--innodb-undo-log-encrypt=ON",
+        ];
+        let mut restored = Server::start_on(&data, &encrypt).unwrap();
+        // The server has wrapped them by its own key; that of its log it wraps when it is told to.
+        restored
+            .sql("SET sql_log_bin = 0; ALTER INSTANCE ROTATE INNODB MASTER KEY")
+            .unwrap();
+        restored.stop().unwrap();
+        let left = named_keys_in(&data);
+        assert!(left.is_empty(), "{left:?}");
+        restored.start_again().unwrap();
+        check_booted(server, &mut restored, report);
+    }
+}
+
 /// Checks a restored server, and that it equals the donor once it has the donor's binary log.
 pub fn check_booted(donor: &Server, restored: &mut Server, report: &BackupReport) {
     if testkit::check_tables(restored).is_err() {
